@@ -1,0 +1,1 @@
+"""How fast, measured so that anyone can repeat it."""

@@ -1,0 +1,1 @@
+"""How a learner is reached: one file per provider, all behind the small interface of :mod:`channels.base`."""

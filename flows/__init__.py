@@ -1,0 +1,1 @@
+"""What happens: one file per campaign stage, each reading like the paragraph that describes it."""

@@ -1,0 +1,1 @@
+"""What there is to learn: items, their sections, and which of them fit a learner."""

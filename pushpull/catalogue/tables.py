@@ -1,0 +1,49 @@
+"""Tables about what there is to learn."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+
+from pushpull.db import BigKey, UtcDateTime, metadata
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("key", String(255), nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("summary", Text),
+    Column("url", Text),
+    Column("iri", String(767), index=True),  # the xAPI activity id, where it has one
+    Column("language", String(35)),  # BCP 47; null is unknown
+    Column("minutes", Float),  # null is unknown, not zero
+    Column("level", String(32)),
+    Column("format", String(32)),  # video | article | course | quiz | …
+    Column("owner_external_id", String(255)),
+    Column("rating", Float),  # 1..5, shrunk; null is unknown
+    Column("active", Boolean, nullable=False, default=True, server_default="1"),
+    Column("available_from", UtcDateTime),
+    Column("available_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+item_tag = Table(
+    "item_tag",
+    metadata,
+    Column("item_id", ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(100), primary_key=True),
+)
+
+section = Table(
+    "section",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("item_id", ForeignKey("item.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("title", Text),
+    Column("kind", String(32)),
+    Column("position", Integer),
+    Column("url", Text),
+    UniqueConstraint("item_id", "key"),
+)

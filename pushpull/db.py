@@ -1,0 +1,197 @@
+"""The database: one metadata, two dialects, transactions that say what they are for.
+
+What lives here is what every table and statement shares: column types, engine set-up, and the two ways into a
+transaction, :func:`reading` and :func:`writing`. No table is defined here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: A 64-bit key that SQLite still recognises as its own row id.
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+#: JSON that PostgreSQL stores parsed.
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+_WRITES = "pushpull_writes"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware in, aware and UTC out, on both databases.
+
+    PostgreSQL keeps ``timestamptz``. SQLite keeps fixed-width ISO text without offset, always UTC, so that text order
+    is time order.
+
+    Raises:
+        ValueError: a naive datetime was bound; a local time without its zone is never stored.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}: give it a time zone before it reaches the database")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:
+        if value is None:
+            return "NULL"
+        moment = value.astimezone(UTC)
+        if dialect.name == "sqlite":
+            return f"'{moment.replace(tzinfo=None).isoformat(sep=' ', timespec='microseconds')}'"
+        return f"'{moment.isoformat()}'::timestamptz"
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return self
+
+
+def open_database(url: str, *, echo: bool = False, pool_size: int = 5) -> Engine:
+    """An engine for ``url`` with what both databases need set.
+
+    Args:
+        url: ``sqlite:///path`` (the embedded default) or ``postgresql+psycopg://…``.
+        echo: log every statement.
+        pool_size: connections kept open.
+
+    Raises:
+        ValueError: the URL names another database.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+psycopg://" + url.split("://", 1)[1]
+    if url.startswith("postgresql+psycopg://"):
+        return create_engine(
+            url,
+            echo=echo,
+            pool_size=pool_size,
+            max_overflow=8,
+            pool_pre_ping=True,
+            json_serializer=_json_text,
+            json_deserializer=orjson.loads,
+            # The queries here are few and large: compiling them to machine code costs more than it saves.
+            connect_args={"options": "-c jit=off -c timezone=UTC"},
+        )
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            echo=echo,
+            json_serializer=_json_text,
+            json_deserializer=orjson.loads,
+            connect_args={"timeout": 60, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    raise ValueError(f"PUSHPULL_DATABASE_URL must start with sqlite:/// or postgresql://, not {url.split(':', 1)[0]!r}")
+
+
+def _json_text(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _prepare_sqlite(raw: Any, _record: Any) -> None:
+    raw.isolation_level = None  # the "begin" hook below decides how a transaction starts
+    cursor = raw.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-65536",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that will write takes the write lock first: upgrading a read lock later fails under contention.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads; it ends with a rollback."""
+    with engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: committed at the end of the block, rolled back if the block raises."""
+    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        yield connection
+
+
+def database_now(connection: Connection) -> datetime:
+    """The database's own clock, for leases: workers' clocks may disagree with each other."""
+    if connection.dialect.name == "sqlite":
+        raw = connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one()
+        return datetime.fromisoformat(raw).replace(tzinfo=UTC)
+    return connection.execute(select(func.clock_timestamp(type_=UtcDateTime))).scalar_one()
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """The dialect's INSERT, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update`` on both databases."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows that are not there yet.
+
+    Returns:
+        How many rows were new.
+    """
+    if not rows:
+        return 0
+    inserted = 0
+    statement = insert_into(connection, table).on_conflict_do_nothing()
+    columns = max(1, len(rows[0]))
+    step = max(1, 30_000 // columns)
+    for start in range(0, len(rows), step):
+        result = connection.execute(statement.values(list(rows[start : start + step])))
+        inserted += max(0, result.rowcount)
+    return inserted

@@ -1,0 +1,1 @@
+"""What other systems know, brought in: people, catalogue, learning records, xAPI statements."""

@@ -1,0 +1,1 @@
+"""Rows into meaning: funnel, explanations, rehearsals."""

@@ -1,0 +1,167 @@
+"""Tables about people. Field names follow SCIM 2.0 (RFC 7643, section 4.1 and the enterprise extension)."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from pushpull.db import BigKey, UtcDateTime, metadata
+
+learner = Table(
+    "learner",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("external_id", String(255), nullable=False, unique=True),
+    Column("given_name", Text),
+    Column("family_name", Text),
+    Column("display_name", Text),
+    Column("email", String(320), index=True),
+    Column("phone", String(32)),
+    Column("teams_id", String(255)),
+    Column("slack_id", String(64)),
+    Column("preferred_language", String(35)),  # BCP 47
+    Column("timezone", String(64)),  # IANA name; null is unknown
+    Column("title", Text),
+    Column("department", Text),
+    Column("manager_external_id", String(255)),
+    Column("active", Boolean, nullable=False, default=True, server_default="1"),
+    Column("hired_on", Date),
+    # A uniform draw in [0, 2**31 - 1), made from the external id: holdouts and variants are computed from it, so they
+    # stick to the person over imports, databases and campaigns.
+    Column("draw", BigInteger, nullable=False),
+    Column("preferred_hour", SmallInteger),  # local hour 0..23 at which this person responds; null is unknown
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+learner_identity = Table(
+    "learner_identity",
+    metadata,
+    # xAPI inverse functional identifiers: mbox, mbox_sha1sum, openid, or "account" with "homePage|name".
+    Column("kind", String(16), primary_key=True),
+    Column("value", String(767), primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+learner_tag = Table(
+    "learner_tag",
+    metadata,
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(100), primary_key=True),
+)
+
+profile_fact = Table(
+    "profile_fact",
+    metadata,
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(32), primary_key=True),  # goal | aspiration | need | format | barrier
+    Column("value", String(400), primary_key=True),
+    Column("source", String(16), nullable=False),  # declared | hr | learned
+    Column("confidence", Float, nullable=False, default=1.0),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    # The latest word of the learner per channel and family; "*" stands for all of them.
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("family", String(64), primary_key=True),
+    Column("granted", Boolean, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("family", String(64), primary_key=True),
+    Column("reason", String(32), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("lifted_at", UtcDateTime),
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), nullable=False),
+    Column("source", String(64), nullable=False),  # which system said so
+    Column("source_id", String(255), nullable=False),  # its own id of the record
+    Column("verb", String(32), nullable=False),  # the last path segment of the xAPI verb: launched, progressed …
+    Column("item_id", ForeignKey("item.id")),
+    Column("object_iri", Text),
+    Column("section_key", String(255)),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("stored_at", UtcDateTime, nullable=False),
+    Column("minutes", Float),  # null is unknown, not zero
+    Column("score", Float),  # 0..1
+    Column("success", Boolean),
+    Column("voided_at", UtcDateTime),
+    UniqueConstraint("source", "source_id"),
+    Index("ix_activity_learner_id_occurred_at", "learner_id", "occurred_at"),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("item_id", ForeignKey("item.id"), primary_key=True, index=True),
+    Column("status", String(16), nullable=False),
+    Column("assigned_at", UtcDateTime),
+    Column("due_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("withdrawn_at", UtcDateTime),
+    Column("last_activity_at", UtcDateTime),
+    Column("ratio", Float),  # 0..1 done; null is unknown
+    Column("score", Float),  # 0..1
+    Column("place_key", String(255)),  # the section where the learner stopped
+    Column("place_title", Text),
+    Column("place_url", Text),
+)
+
+lifecycle_event = Table(
+    "lifecycle_event",
+    metadata,
+    Column("campaign_id", ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(24), primary_key=True),
+    Column("source_id", String(255), primary_key=True),  # what makes it one event: "activity:42", "delivery:7-0"
+    Column("occurred_at", UtcDateTime, nullable=False),
+)
+
+lifecycle = Table(
+    "lifecycle",
+    metadata,
+    # The fold of the events above, kept so that segments can join it. Rebuilt at any time from them.
+    Column("campaign_id", ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("reached_at", UtcDateTime),  # first message accepted
+    Column("activated_at", UtcDateTime),  # first use
+    Column("last_active_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("active_days", Integer, nullable=False, default=0),
+    Column("failed_tries", Integer, nullable=False, default=0),
+    Column("rhythm_days", Float),  # the learner's own usual gap between active days; null is unknown
+    Column("dormant_after", UtcDateTime),  # the instant at which silence becomes dormancy; null when it cannot
+)

@@ -1,0 +1,130 @@
+"""The ledger's closed sets: states, reasons, classes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class MessageClass(StrEnum):
+    """What entitles us to send (security: consent)."""
+
+    MANDATORY = "mandatory"  # an obligation: no marketing opt-out, own caps and lane
+    SERVICE = "service"
+    NUDGE = "nudge"
+
+    @property
+    def lane(self) -> str:
+        """The attention budget this class draws from."""
+        return "mandatory" if self is MessageClass.MANDATORY else "nudge"
+
+
+class Touch(StrEnum):
+    """Which force a message uses (mission P4)."""
+
+    PUSH = "push"
+    PULL = "pull"
+
+
+class Arm(StrEnum):
+    """The side of the experiment a learner is on."""
+
+    TREATED = "treated"
+    HOLDOUT = "holdout"
+    GLOBAL_HOLDOUT = "global_holdout"
+
+
+class DeliveryState(StrEnum):
+    """The state of one delivery row."""
+
+    PLANNED = "planned"
+    HELD = "held"
+    CLAIMED = "claimed"
+    HANDING_OVER = "handing_over"
+    UNCERTAIN = "uncertain"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    BOUNCED = "bounced"
+    REJECTED = "rejected"
+    PARKED = "parked"
+    SKIPPED = "skipped"
+
+
+#: Work is still to be done: a wave with one of these is not finished.
+OPEN_STATES = (
+    DeliveryState.PLANNED,
+    DeliveryState.HELD,
+    DeliveryState.CLAIMED,
+    DeliveryState.HANDING_OVER,
+    DeliveryState.UNCERTAIN,
+)
+#: The provider has it, by positive evidence.
+ACCEPTED_STATES = (
+    DeliveryState.ACCEPTED,
+    DeliveryState.DELIVERED,
+    DeliveryState.UNDELIVERED,
+    DeliveryState.BOUNCED,
+)
+#: The learner may have been contacted: these count against the attention budget.
+CONTACT_STATES = (*ACCEPTED_STATES, DeliveryState.HANDING_OVER, DeliveryState.UNCERTAIN, DeliveryState.PARKED)
+
+
+class Reason(StrEnum):
+    """Why a delivery is held, skipped or rejected."""
+
+    # at planning or at the re-check before sending
+    HOLDOUT = "holdout"
+    GLOBAL_HOLDOUT = "global_holdout"
+    INACTIVE = "inactive"
+    COMPLETED = "completed"
+    WITHDRAWN = "withdrawn"
+    OPTED_OUT = "opted_out"
+    SUPPRESSED = "suppressed"
+    NO_ADDRESS = "no_address"
+    NO_CONSENT = "no_consent"
+    NO_LONGER_IN_SEGMENT = "no_longer_in_segment"
+    NOTHING_TO_RECOMMEND = "nothing_to_recommend"
+    CAPPED = "capped"
+    YIELDED = "yielded"
+    QUIET_HOURS = "quiet_hours"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    ALREADY_TOLD = "already_told"
+    RENDER_FAILED = "render_failed"
+    # after a handover
+    PROVIDER_REFUSED = "provider_refused"
+    NOT_PROCESSED = "not_processed"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    LEASE_EXPIRED = "lease_expired"
+    NO_EVIDENCE = "no_evidence"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+
+
+class WaveStatus(StrEnum):
+    """What a person or a rule decided about a wave; whether it is finished is a query."""
+
+    OPEN = "open"
+    HELD = "held"  # asks a person: approval, misfire or a stop signal
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class HoldReason(StrEnum):
+    """What a held wave asks about."""
+
+    APPROVAL = "approval"
+    MISFIRE = "misfire"
+    STOP_SIGNAL = "stop_signal"
+
+
+class EventKind(StrEnum):
+    """Facts that come back about a delivery."""
+
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    BOUNCED = "bounced"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    COMPLAINED = "complained"
+    OPTED_OUT = "opted_out"
+    REPLIED = "replied"

@@ -1,0 +1,51 @@
+"""Alembic migrations, and the one call that brings a database up to date.
+
+Importing this package imports every table, so that the metadata is whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+import pushpull.catalogue.tables
+import pushpull.importers.tables
+import pushpull.learners.tables  # imported for their effect: they fill the metadata
+import pushpull.ledger.tables
+from pushpull.db import writing
+
+
+def configuration() -> Config:
+    """Alembic's configuration for this package; no ini file is needed."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the database behind ``engine`` to the newest schema; nothing happens when it is there already."""
+    if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
+        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    if current(engine) == newest():
+        return
+    with writing(engine) as connection:
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def current(engine: Engine) -> str | None:
+    """The revision the database is at; None for an empty one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str | None:
+    """The revision this code expects."""
+    return ScriptDirectory.from_config(configuration()).get_current_head()

@@ -1,0 +1,1 @@
+"""Where learners land and where providers call back."""
