@@ -13,22 +13,36 @@ COMPLETING_VERBS: tuple[str, ...] = ("completed", "passed", "satisfied", "waived
 #: A session went wrong: the try failed, or cmi5's "abandoned", which is a session that ended abnormally.
 FAILING_VERBS: tuple[str, ...] = ("failed", "abandoned")
 
+#: A session ended; with `success = false` it went wrong. A wrong answer within a session is no failed try.
+SESSION_ENDING_VERBS: tuple[str, ...] = ("attempted", "exited", "suspended", "terminated")
+
+#: The content was opened, nothing more.
+OPENING_VERBS: tuple[str, ...] = (
+    "accessed",
+    "initialized",
+    "launched",
+    "logged-in",
+    "loggedin",
+    "opened",
+)
+
+#: The item was given to the learner.
+ASSIGNING_VERBS: tuple[str, ...] = ("assigned", "enrolled", "registered")
+
 #: The learner left the item for good.
 WITHDRAWING_VERBS: tuple[str, ...] = ("withdrawn", "withdrew", "unregistered", "unenrolled")
 
 #: Somebody administered the learner, or a message was dealt with: nobody learned anything, nothing was started.
 ADMINISTRATIVE_VERBS: tuple[str, ...] = (
-    "assigned",
     "authorized",
-    "enrolled",
     "imported",
     "invited",
     "notified",
     "received",
-    "registered",
     "scheduled",
     "sent",
     "voided",
+    *ASSIGNING_VERBS,
     *WITHDRAWING_VERBS,
 )
 
