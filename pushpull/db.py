@@ -6,13 +6,14 @@ transaction, :func:`reading` and :func:`writing`. No table is defined here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import (
+    CTE,
     JSON,
     BigInteger,
     Connection,
@@ -27,9 +28,13 @@ from sqlalchemy import (
     func,
     select,
     text,
+    values,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(
@@ -72,13 +77,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         in_utc = value.astimezone(UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
-    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:
-        if value is None:
-            return "NULL"
-        moment = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return f"'{moment.replace(tzinfo=None).isoformat(sep=' ', timespec='microseconds')}'"
-        return f"'{moment.isoformat()}'::timestamptz"
+    def literal_processor(self, dialect: Dialect) -> Callable[[datetime | None], str]:
+        def as_sql(value: datetime | None) -> str:
+            if value is None:
+                return "NULL"
+            moment = value.astimezone(UTC)
+            if dialect.name == "sqlite":
+                return f"'{moment.replace(tzinfo=None).isoformat(sep=' ', timespec='microseconds')}'"
+            return f"'{moment.isoformat()}'::timestamptz"
+
+        return as_sql
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -172,6 +180,41 @@ def database_now(connection: Connection) -> datetime:
         raw = connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one()
         return datetime.fromisoformat(raw).replace(tzinfo=UTC)
     return connection.execute(select(func.clock_timestamp(type_=UtcDateTime))).scalar_one()
+
+
+class days_after(FunctionElement[datetime]):  # noqa: N801  # reads like the SQL function it stands for
+    """``days_after(instant, days)``: the instant so many days of 24 hours later; both may be columns.
+
+    The two databases spell it differently; this is the one place that knows.
+    """
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "days_after"
+
+
+@compiles(days_after, "postgresql")
+def _days_after_postgresql(element: days_after, compiler: SQLCompiler, **kw: Any) -> str:
+    instant, days = element.clauses
+    return f"({compiler.process(instant, **kw)} + {compiler.process(days, **kw)} * interval '1 day')"
+
+
+@compiles(days_after, "sqlite")
+def _days_after_sqlite(element: days_after, compiler: SQLCompiler, **kw: Any) -> str:
+    instant, days = (compiler.process(part, **kw) for part in element.clauses)
+    # '%f' has milliseconds; the stored text has microseconds, and text order must stay time order.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {instant}, printf('%+.6f days', {days}))"
+
+
+def table_of(name: str, columns: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> CTE:
+    """Rows of this process as a table that a statement can join.
+
+    Args:
+        name: of the common table expression.
+        columns: typed columns, in the order of the rows' values.
+        rows: at least one.
+    """
+    return values(*columns, name=name, literal_binds=True).data(list(rows)).cte(name)
 
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    Select,
     Subquery,
     and_,
     case,
@@ -190,16 +191,19 @@ def lift(
     return conn.execute(update(suppression).where(*conditions).values(lifted_at=at)).rowcount
 
 
-def blocked_channels(family: str, channels: Sequence[Channel]) -> Subquery:
+def blocked_channels(family: str, channels: Sequence[Channel], *, among: Select[tuple[int]] | None = None) -> Subquery:
     """What stands about messages of ``family``: one row per learner of whom anything is known, to be outer-joined.
 
     A learner without a row has said nothing and is not suppressed.
+
+    Args:
+        among: learner ids to look at; None for everybody.
 
     Returns:
         A subquery with ``learner_id`` and, per channel, the booleans ``opted_out_<channel>``, ``granted_<channel>``
         (an explicit yes that stands) and ``suppressed_<channel>``.
     """
-    words = _words(family, channels)
+    words = _words(family, channels, among)
     word_at: dict[tuple[str, str, int], ColumnElement[Any]] = {}
     marks: list[ColumnElement[Any]] = []
     for channel in (*channels, ANY_CHANNEL):
@@ -234,9 +238,11 @@ def blocked_channels(family: str, channels: Sequence[Channel]) -> Subquery:
     return select(*columns).subquery("blocked_channels")
 
 
-def _words(family: str, channels: Sequence[Channel]) -> Subquery:
+def _words(family: str, channels: Sequence[Channel], among: Select[tuple[int]] | None) -> Subquery:
     """Every word and every suppression in force about the family and the channels, in one shape."""
     of_channels, of_families = [*channels, ANY_CHANNEL], [family, ANY_FAMILY]
+    said_by = true() if among is None else consent.c.learner_id.in_(among)
+    stopped_for = true() if among is None else suppression.c.learner_id.in_(among)
     return union_all(
         select(
             consent.c.learner_id,
@@ -244,7 +250,7 @@ def _words(family: str, channels: Sequence[Channel]) -> Subquery:
             consent.c.family,
             case((consent.c.granted, literal(_YES)), else_=literal(_NO)).label("said"),
             consent.c.recorded_at,
-        ).where(consent.c.channel.in_(of_channels), consent.c.family.in_(of_families)),
+        ).where(said_by, consent.c.channel.in_(of_channels), consent.c.family.in_(of_families)),
         select(
             suppression.c.learner_id,
             suppression.c.channel,
@@ -252,6 +258,7 @@ def _words(family: str, channels: Sequence[Channel]) -> Subquery:
             literal(_SUPPRESSED),
             suppression.c.recorded_at,
         ).where(
+            stopped_for,
             suppression.c.lifted_at.is_(None),
             suppression.c.channel.in_(of_channels),
             suppression.c.family.in_(of_families),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -39,6 +40,7 @@ campaign = Table(
     Column("ends_at", UtcDateTime),
     Column("definition", Json, nullable=False),  # the campaign file as it was when last loaded
     Column("content_hash", String(64), nullable=False),
+    Column("stop_baseline", Json),  # the figures a person had seen when they resumed it after a stop signal
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
@@ -56,6 +58,8 @@ wave = Table(
     Column("id", BigKey, primary_key=True),
     Column("campaign_id", ForeignKey("campaign.id"), nullable=False),
     Column("key", String(160), nullable=False),  # stage.wave@occurrence, e.g. "launch.announcement@2026-01-12"
+    Column("series", String(140), nullable=False),  # the key without its occurrence
+    Column("on_day", Date, nullable=False),  # the local date it is sent on, in each learner's own zone
     Column("stage", String(32), nullable=False),
     Column("message_key", String(100), nullable=False),
     Column("touch", String(8), nullable=False),
@@ -70,6 +74,7 @@ wave = Table(
     Column("planned_as_of", UtcDateTime),
     Column("planned_at", UtcDateTime),
     Column("finished_at", UtcDateTime),  # a hint for dispatch; the truth is the query
+    Column("reached_recorded_at", UtcDateTime),  # its acceptances are in the lifecycles
     Column("spec", Json, nullable=False),  # what planning was told
     Column("content_hash", String(64), nullable=False, default=""),
     UniqueConstraint("campaign_id", "key"),
@@ -100,7 +105,9 @@ delivery = Table(
     Column("channel", String(16)),
     Column("variant", String(32)),
     Column("language", String(35)),
+    Column("item_id", BigInteger),  # the item the message is about, where it is about one
     Column("due_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),  # stale from here on
     Column("attempt", SmallInteger, nullable=False, default=0, server_default="0"),
     Column("epoch", SmallInteger, nullable=False, default=0, server_default="0"),
     Column("lease_until", UtcDateTime),
@@ -176,8 +183,7 @@ contact = Table(
     # The attention budget's book: one row per message a learner may have received, over all campaigns and channels.
     Column("learner_id", BigInteger, primary_key=True, autoincrement=False),
     Column("local_day", Integer, primary_key=True, autoincrement=False),  # ordinal of the learner's local date
-    Column("wave_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("rotation", SmallInteger, primary_key=True, autoincrement=False),
+    Column("handover_id", Uuid, primary_key=True),
     Column("lane", String(10), nullable=False),
     sqlite_with_rowid=False,
 )

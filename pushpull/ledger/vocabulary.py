@@ -85,11 +85,13 @@ class Reason(StrEnum):
     NO_LONGER_IN_SEGMENT = "no_longer_in_segment"
     NOTHING_TO_RECOMMEND = "nothing_to_recommend"
     CAPPED = "capped"
-    YIELDED = "yielded"
+    YIELDED = "yielded"  # a campaign of higher priority wants the same person today
     QUIET_HOURS = "quiet_hours"
     EXPIRED = "expired"
+    ACTIVE_AGAIN = "active_again"
+    FIRST_STEP_MISSING = "first_step_missing"
+    REROUTED = "rerouted"
     CANCELLED = "cancelled"
-    ALREADY_TOLD = "already_told"
     RENDER_FAILED = "render_failed"
     # after a handover
     PROVIDER_REFUSED = "provider_refused"

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("ends_at", UtcDateTime(), nullable=True),
         sa.Column("definition", Json, nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("stop_baseline", Json, nullable=True),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
         sa.UniqueConstraint("key", name=op.f("uq_campaign_key")),
@@ -69,10 +70,9 @@ def upgrade() -> None:
         "contact",
         sa.Column("learner_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("local_day", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("wave_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("rotation", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("handover_id", sa.Uuid(), nullable=False),
         sa.Column("lane", sa.String(length=10), nullable=False),
-        sa.PrimaryKeyConstraint("learner_id", "local_day", "wave_id", "rotation", name=op.f("pk_contact")),
+        sa.PrimaryKeyConstraint("learner_id", "local_day", "handover_id", name=op.f("pk_contact")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -132,6 +132,7 @@ def upgrade() -> None:
         sa.Column("accepted", sa.Integer(), nullable=False),
         sa.Column("rejected", sa.Integer(), nullable=False),
         sa.Column("duplicate", sa.Integer(), nullable=False),
+        sa.Column("filtered", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import_run")),
     )
     op.create_table(
@@ -151,12 +152,15 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), server_default="1", nullable=False),
         sa.Column("available_from", UtcDateTime(), nullable=True),
         sa.Column("available_until", UtcDateTime(), nullable=True),
+        sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("part_of", sa.String(length=255), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_item")),
         sa.UniqueConstraint("key", name=op.f("uq_item_key")),
     )
     op.create_index(op.f("ix_item_iri"), "item", ["iri"], unique=False)
+    op.create_index(op.f("ix_item_part_of"), "item", ["part_of"], unique=False)
     op.create_table(
         "learner",
         sa.Column("id", BigKey, nullable=False),
@@ -183,6 +187,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_id", name=op.f("uq_learner_external_id")),
     )
     op.create_index(op.f("ix_learner_email"), "learner", ["email"], unique=False)
+    op.create_table(
+        "voided_statement",
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("statement_id", sa.String(length=36), nullable=False),
+        sa.Column("voided_by", sa.String(length=36), nullable=False),
+        sa.Column("voided_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "statement_id", name=op.f("pk_voided_statement")),
+    )
     op.create_table(
         "activity",
         sa.Column("id", BigKey, nullable=False),
@@ -272,6 +284,7 @@ def upgrade() -> None:
         sa.Column("failed_tries", sa.Integer(), nullable=False),
         sa.Column("rhythm_days", sa.Float(), nullable=True),
         sa.Column("dormant_after", UtcDateTime(), nullable=True),
+        sa.Column("folded_to", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name=op.f("fk_lifecycle_campaign_id_campaign"), ondelete="CASCADE"
         ),
@@ -393,6 +406,8 @@ def upgrade() -> None:
         sa.Column("id", BigKey, nullable=False),
         sa.Column("campaign_id", BigKey, nullable=False),
         sa.Column("key", sa.String(length=160), nullable=False),
+        sa.Column("series", sa.String(length=140), nullable=False),
+        sa.Column("on_day", sa.Date(), nullable=False),
         sa.Column("stage", sa.String(length=32), nullable=False),
         sa.Column("message_key", sa.String(length=100), nullable=False),
         sa.Column("touch", sa.String(length=8), nullable=False),
@@ -407,6 +422,7 @@ def upgrade() -> None:
         sa.Column("planned_as_of", UtcDateTime(), nullable=True),
         sa.Column("planned_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
+        sa.Column("reached_recorded_at", UtcDateTime(), nullable=True),
         sa.Column("spec", Json, nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_wave_campaign_id_campaign")),
@@ -425,7 +441,9 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=16), nullable=True),
         sa.Column("variant", sa.String(length=32), nullable=True),
         sa.Column("language", sa.String(length=35), nullable=True),
+        sa.Column("item_id", sa.BigInteger(), nullable=True),
         sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("attempt", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("epoch", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", UtcDateTime(), nullable=True),
@@ -478,8 +496,10 @@ def downgrade() -> None:
     op.drop_table("campaign_item")
     op.drop_index("ix_activity_learner_id_occurred_at", table_name="activity")
     op.drop_table("activity")
+    op.drop_table("voided_statement")
     op.drop_index(op.f("ix_learner_email"), table_name="learner")
     op.drop_table("learner")
+    op.drop_index(op.f("ix_item_part_of"), table_name="item")
     op.drop_index(op.f("ix_item_iri"), table_name="item")
     op.drop_table("item")
     op.drop_table("import_run")

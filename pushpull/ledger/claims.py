@@ -1,0 +1,176 @@
+"""Claiming: a worker takes a batch of due deliveries under a lease, so that nobody else sends them.
+
+A claim writes nothing that a provider could see. Its lease runs on the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import CTE, ColumnElement, Connection, and_, select, update
+
+from pushpull.db import database_now
+from pushpull.ledger.tables import delivery
+from pushpull.ledger.vocabulary import DeliveryState, Reason
+
+_DUE = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One claimed delivery."""
+
+    learner_id: int
+    variant: str | None
+    language: str
+    item_id: int | None
+    attempt: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Deliveries of one wave, rotation and channel that one worker claimed.
+
+    Args:
+        token: unique for every claim; the rows carry it until they are settled or put back.
+        lease_until: by the database's clock.
+    """
+
+    wave_id: int
+    rotation: int
+    channel: str
+    token: str
+    lease_until: datetime
+    rows: tuple[Claimed, ...]
+
+    @property
+    def first(self) -> int:
+        """The smallest learner id."""
+        return self.rows[0].learner_id
+
+    @property
+    def last(self) -> int:
+        """The largest learner id."""
+        return self.rows[-1].learner_id
+
+    def mine(self) -> ColumnElement[bool]:
+        """The rows this batch still holds: a reaped, cancelled or re-claimed row is none of ours any more."""
+        return and_(
+            delivery.c.wave_id == self.wave_id,
+            delivery.c.rotation == self.rotation,
+            delivery.c.learner_id.between(self.first, self.last),
+            delivery.c.claimed_by == self.token,
+            delivery.c.state == DeliveryState.CLAIMED.value,
+        )
+
+    def learners(self) -> CTE:
+        """``batch(learner_id, …)``: the rows still held, for other statements to join."""
+        return select(delivery.c.learner_id, delivery.c.expires_at).where(self.mine()).cte("batch")
+
+
+def claim(
+    connection: Connection,
+    *,
+    wave_id: int,
+    rotation: int,
+    channel: str,
+    after: int,
+    upto: int,
+    limit: int,
+    token: str,
+    now: datetime,
+    lease: timedelta,
+) -> Batch | None:
+    """Claim the next due deliveries of a shard, in order of learner id.
+
+    Args:
+        after: only learners with a larger id; where the last claim ended.
+        upto: only learners with at most this id; the end of the shard.
+        limit: at most so many.
+        token: a name for this claim, never used before.
+        now: the campaign's clock, UTC: what is due by then.
+        lease: how long the claim holds.
+
+    Returns:
+        None when nothing is due.
+    """
+    due = (
+        select(delivery.c.learner_id)
+        .where(
+            delivery.c.wave_id == wave_id,
+            delivery.c.rotation == rotation,
+            delivery.c.learner_id > after,
+            delivery.c.learner_id <= upto,
+            delivery.c.channel == channel,
+            delivery.c.state.in_(_DUE),
+            delivery.c.due_at <= now,
+        )
+        .order_by(delivery.c.learner_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    lease_until = database_now(connection) + lease
+    claimed = connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.wave_id == wave_id,
+            delivery.c.rotation == rotation,
+            delivery.c.learner_id.in_(select(due.c.learner_id)),
+        )
+        .values(
+            state=DeliveryState.CLAIMED.value,
+            claimed_by=token,
+            lease_until=lease_until,
+            epoch=delivery.c.epoch + 1,
+        )
+        .returning(
+            delivery.c.learner_id,
+            delivery.c.variant,
+            delivery.c.language,
+            delivery.c.item_id,
+            delivery.c.attempt,
+            delivery.c.expires_at,
+        )
+    ).all()
+    if not claimed:
+        return None
+    rows = tuple(sorted((Claimed(*row) for row in claimed), key=lambda row: row.learner_id))
+    return Batch(wave_id, rotation, channel, token, lease_until, rows)
+
+
+def put_back(connection: Connection, batch: Batch) -> int:
+    """Return what a batch still holds to ``planned``: nothing of it left this process.
+
+    Returns:
+        How many rows went back.
+    """
+    returned = connection.execute(
+        update(delivery)
+        .where(batch.mine())
+        .values(state=DeliveryState.PLANNED.value, claimed_by=None, lease_until=None)
+    )
+    return returned.rowcount
+
+
+def skip_unwritten(connection: Connection, batch: Batch, learner_ids: Sequence[int], *, at: datetime) -> int:
+    """Give up rows whose message could not be written; nothing of them left.
+
+    Returns:
+        How many rows were skipped.
+    """
+    skipped = connection.execute(
+        update(delivery)
+        .where(batch.mine(), delivery.c.learner_id.in_(learner_ids))
+        .values(
+            state=DeliveryState.SKIPPED.value,
+            reason=Reason.RENDER_FAILED.value,
+            claimed_by=None,
+            lease_until=None,
+            settled_at=at,
+        )
+    )
+    return skipped.rowcount

@@ -1,0 +1,277 @@
+"""The write-ahead intent: who of a claimed batch is still to be sent to, written down before any byte leaves.
+
+One transaction locks the learners, the wave and its campaign, asks every rule again, and commits the handovers. Calls
+to providers happen elsewhere, after this transaction, never inside it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, and_, case, func, insert, literal, select, update
+
+from pushpull.db import database_now
+from pushpull.learners.tables import learner
+from pushpull.ledger.budget import OrganisationCaps, enter, rivals, used
+from pushpull.ledger.campaigns import paused_channels
+from pushpull.ledger.claims import Batch, put_back
+from pushpull.ledger.eligibility import Terms, rechecked
+from pushpull.ledger.specs import Caps
+from pushpull.ledger.spread import clocks, spread
+from pushpull.ledger.tables import campaign, delivery, handover, wave
+from pushpull.ledger.vocabulary import DeliveryState, Reason, WaveStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One provider request that is about to be made.
+
+    Args:
+        learner_ids: whose messages it carries, ascending.
+    """
+
+    id: UUID
+    learner_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the re-check decided about a batch.
+
+    Args:
+        handovers: what may be sent now; committed when this is returned to a caller outside the transaction.
+        skipped: rows skipped, by reason.
+        held: rows that wait, by reason.
+        stopped: why nothing of this wave or channel may be sent now; the rows went back.
+    """
+
+    handovers: tuple[Handover, ...] = ()
+    skipped: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    stopped: str | None = None
+
+
+def intend(
+    connection: Connection,
+    batch: Batch,
+    rules: Terms,
+    *,
+    caps: OrganisationCaps,
+    request_size: int,
+    lease: timedelta,
+    deadline: timedelta,
+) -> Intent:
+    """Decide about a claimed batch and write its handovers.
+
+    Args:
+        rules: the wave's terms at this moment.
+        request_size: messages per provider request.
+        lease: how long the rows stay ours from now on.
+        deadline: how long the provider may take; shorter than the lease.
+    """
+    stopped = _stopped(connection, batch, rules)
+    if stopped:
+        put_back(connection, batch)
+        return Intent(stopped=stopped)
+    _lock_learners(connection, batch)
+    decided = _Decisions(batch, rules, caps.binding(rules.spec))
+    for row in _verdicts(connection, batch, rules):
+        decided.judge(row)
+    decided.write(connection)
+    database_time = database_now(connection)
+    handovers = tuple(
+        Handover(uuid4(), tuple(decided.send[start : start + request_size]))
+        for start in range(0, len(decided.send), request_size)
+    )
+    _write_handovers(connection, batch, rules, handovers, at=database_time, lease=lease, deadline=deadline)
+    return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
+
+
+def _stopped(connection: Connection, batch: Batch, rules: Terms) -> str | None:
+    """Whether a person or a rule stopped the wave; holds a share of both rows until the transaction ends."""
+    statuses = connection.execute(
+        select(wave.c.status, campaign.c.status.label("campaign_status"))
+        .select_from(wave.join(campaign, campaign.c.id == wave.c.campaign_id))
+        .where(wave.c.id == batch.wave_id)
+        .with_for_update(read=True)
+    ).one()
+    if statuses.campaign_status != WaveStatus.OPEN:
+        return f"campaign {statuses.campaign_status}"
+    if statuses.status != WaveStatus.OPEN:
+        return f"wave {statuses.status}"
+    paused = paused_channels(connection, now=rules.as_of)
+    return f"channel paused: {paused[batch.channel]}" if batch.channel in paused else None
+
+
+def _lock_learners(connection: Connection, batch: Batch) -> None:
+    # Serialises with opt-outs and with other campaigns' handovers to the same people, so that neither a cap nor an
+    # opt-out can be missed between the question and the commit. Ascending order: two workers never wait in a circle.
+    batch_rows = batch.learners()
+    connection.execute(
+        select(learner.c.id)
+        .where(learner.c.id.in_(select(batch_rows.c.learner_id)))
+        .order_by(learner.c.id)
+        .with_for_update(key_share=True)
+    ).all()
+
+
+def _verdicts(connection: Connection, batch: Batch, rules: Terms) -> Sequence[Any]:
+    rows = batch.learners()
+    ids = select(rows.c.learner_id)
+    kinds = spread(connection, among=ids)
+    clock = clocks(kinds, rules.spec, now=rules.as_of)
+    verdict = rechecked(connection, rules, kinds, batch=ids).subquery("verdict")
+    spent = used(rows, clock, lane=rules.spec.message_class.lane)
+    rival = rivals(connection, rows, clock, rules.spec)
+    source = (
+        rows.join(learner, learner.c.id == rows.c.learner_id)
+        .join(clock, clock.c.zone == func.coalesce(learner.c.timezone, ""))
+        .outerjoin(verdict, verdict.c.learner_id == rows.c.learner_id)
+        .outerjoin(spent, spent.c.learner_id == rows.c.learner_id)
+    )
+    if rival is not None:
+        source = source.outerjoin(rival, rival.c.learner_id == rows.c.learner_id)
+    return connection.execute(
+        select(
+            rows.c.learner_id,
+            rows.c.expires_at,
+            verdict.c.learner_id.label("judged"),
+            verdict.c.reason,
+            verdict.c.channel,
+            clock.c.is_open,
+            clock.c.next_open,
+            clock.c.tomorrow,
+            clock.c.local_day,
+            func.coalesce(spent.c.day, 0).label("day"),
+            func.coalesce(spent.c.week, 0).label("week"),
+            func.coalesce(spent.c.month, 0).label("month"),
+            (func.coalesce(rival.c.count, 0) if rival is not None else literal(0)).label("rivals"),
+        )
+        .select_from(source)
+        .order_by(rows.c.learner_id)
+    ).all()
+
+
+class _Decisions:
+    """Sorts a batch's rows into sent, skipped, held and rerouted, then writes the last three."""
+
+    def __init__(self, batch: Batch, rules: Terms, caps: Caps) -> None:
+        self._batch, self._now, self._caps = batch, rules.as_of, caps
+        self.send: list[int] = []
+        self._skip: dict[str, list[int]] = defaultdict(list)
+        self._hold: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+        self._reroute: dict[str, list[int]] = defaultdict(list)
+
+    def judge(self, row: Any) -> None:
+        """Put one learner where the verdict says."""
+        reason = row.reason if row.judged is not None else Reason.NO_LONGER_IN_SEGMENT.value
+        if reason is not None:
+            self._skip[reason].append(row.learner_id)
+        elif row.expires_at <= self._now:
+            self._skip[Reason.EXPIRED.value].append(row.learner_id)
+        elif row.channel != self._batch.channel:
+            self._reroute[row.channel].append(row.learner_id)
+        elif not row.is_open:
+            self._wait(row, Reason.QUIET_HOURS, until=row.next_open)
+        elif row.day >= self._caps.per_day or row.week >= self._caps.per_week or row.month >= self._caps.per_month:
+            self._wait(row, Reason.CAPPED, until=row.tomorrow)
+        elif row.rivals and row.day + row.rivals >= self._caps.per_day:
+            self._wait(row, Reason.YIELDED, until=row.tomorrow)
+        else:
+            self.send.append(row.learner_id)
+
+    def _wait(self, row: Any, reason: Reason, *, until: datetime) -> None:
+        # What would be stale by the time it may go is given up now, with the reason that made it wait.
+        if until >= row.expires_at:
+            self._skip[reason.value].append(row.learner_id)
+        else:
+            self._hold[reason.value, until].append(row.learner_id)
+
+    def write(self, connection: Connection) -> None:
+        """Write every row that is not sent."""
+        free = {"claimed_by": None, "lease_until": None}
+        for reason, ids in self._skip.items():
+            self._update(
+                connection, ids, state=DeliveryState.SKIPPED.value, reason=reason, settled_at=self._now, **free
+            )
+        for (reason, until), ids in self._hold.items():
+            self._update(connection, ids, state=DeliveryState.HELD.value, reason=reason, due_at=until, **free)
+        for channel, ids in self._reroute.items():
+            planned = DeliveryState.PLANNED.value
+            self._update(connection, ids, state=planned, reason=Reason.REROUTED.value, channel=channel, **free)
+
+    def _update(self, connection: Connection, ids: list[int], **values: object) -> None:
+        connection.execute(update(delivery).where(self._batch.mine(), delivery.c.learner_id.in_(ids)).values(**values))
+
+    def skipped(self) -> dict[str, int]:
+        """Counts by reason."""
+        return {reason: len(ids) for reason, ids in self._skip.items()}
+
+    def held(self) -> dict[str, int]:
+        """Counts by reason."""
+        counts: dict[str, int] = defaultdict(int)
+        for (reason, _), ids in self._hold.items():
+            counts[reason] += len(ids)
+        return dict(counts)
+
+
+def _write_handovers(
+    connection: Connection,
+    batch: Batch,
+    rules: Terms,
+    handovers: Sequence[Handover],
+    *,
+    at: datetime,
+    lease: timedelta,
+    deadline: timedelta,
+) -> None:
+    if not handovers:
+        return
+    connection.execute(
+        insert(handover),
+        [
+            {
+                "id": each.id,
+                "wave_id": batch.wave_id,
+                "rotation": batch.rotation,
+                "campaign_id": rules.campaign_id,
+                "channel": batch.channel,
+                "first_learner_id": each.learner_ids[0],
+                "last_learner_id": each.learner_ids[-1],
+                "size": len(each.learner_ids),
+                "intended_at": at,
+                "as_of": rules.as_of,
+                "deadline_at": at + deadline,
+                "content_hash": rules.spec.content_hash,
+            }
+            for each in handovers
+        ],
+    )
+    for each in handovers:
+        # Rows that were skipped or held just now are no longer ours, so the range is exact unless requests are small.
+        mine = and_(batch.mine(), delivery.c.learner_id.between(each.learner_ids[0], each.learner_ids[-1]))
+        connection.execute(
+            update(delivery)
+            .where(mine)
+            .values(
+                state=DeliveryState.HANDING_OVER.value,
+                reason=case((delivery.c.reason == Reason.POSSIBLE_DUPLICATE.value, delivery.c.reason)),
+                handover_id=each.id,
+                attempt=delivery.c.attempt + 1,
+                lease_until=at + lease,
+            )
+        )
+    span = and_(
+        delivery.c.wave_id == batch.wave_id,
+        delivery.c.rotation == batch.rotation,
+        delivery.c.learner_id.between(batch.first, batch.last),
+        delivery.c.claimed_by == batch.token,
+        delivery.c.state == DeliveryState.HANDING_OVER.value,
+    )
+    kinds = spread(connection, among=select(delivery.c.learner_id).where(span))
+    enter(connection, span, clocks(kinds, rules.spec, now=rules.as_of), lane=rules.spec.message_class.lane)

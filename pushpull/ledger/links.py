@@ -1,0 +1,294 @@
+"""Links that only we can have made: signed, opaque, one purpose each.
+
+What lives here is the token in a link and the URLs that carry it. What a page does with a valid link lives in `web`.
+
+A token is ``version | key id | purpose | tag | sealed claims``, base64url without padding, about 70 characters:
+
+- the keys come from the installation's secret by HKDF (RFC 5869), two for each purpose, so that a token made for one
+  purpose opens nothing else;
+- the tag is HMAC-SHA256 over the header and the claims, cut to 128 bits; the claims are then hidden by a key stream
+  made from that tag (a synthetic initialisation vector, as in RFC 5297). Nobody can read, count or alter what is
+  inside, and the same delivery always gives the same link: writing a message again changes no link;
+- the tag is also the token's own id (``jti``).
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from pushpull.learners.vocabulary import Channel
+from pushpull.settings import Settings
+
+#: How long a landing link may live (security: links). Whoever asks for a link counts from the delivery's own date,
+#: never from a clock, so that the link stays the same.
+LANDING_LIFETIME: Final = timedelta(days=30)
+
+_VERSION: Final = 1
+_HEADER: Final = struct.Struct(">BHB")  # version, key id, purpose
+_TAG_BYTES: Final = 16
+_LANDING: Final = struct.Struct(">IQIQHIH")  # expires, learner, campaign, item (0: none), wave (48 bit), rotation
+_SUBJECT: Final = struct.Struct(">IQ")  # expires (0: never), learner; text may follow
+_LONGEST_TOKEN: Final = 512
+
+
+class Purpose(StrEnum):
+    """What a link is for; the value is the path it lives under."""
+
+    LANDING = "l"
+    UNSUBSCRIBE = "u"
+    PREFERENCES = "p"
+
+
+_NUMBER: Final = {Purpose.LANDING: 1, Purpose.UNSUBSCRIBE: 2, Purpose.PREFERENCES: 3}
+_PURPOSE: Final = {number: purpose for purpose, number in _NUMBER.items()}
+
+
+class Fault(StrEnum):
+    """Why a token opens nothing."""
+
+    FORGED = "forged"
+    EXPIRED = "expired"
+    WRONG_PURPOSE = "wrong_purpose"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says.
+
+    Args:
+        purpose: what it opens.
+        learner_id: whose link it is.
+        jti: the token's own id, hex; the same for the same claims.
+        expires_at: None when the link does not expire.
+        campaign_id, item_id, wave_id, rotation: which delivery carried a landing link, and the item it leads to.
+        channel, family: what an unsubscribe link opts out of; ``*`` stands for all.
+    """
+
+    purpose: Purpose
+    learner_id: int
+    jti: str
+    expires_at: datetime | None = None
+    campaign_id: int | None = None
+    item_id: int | None = None
+    wave_id: int | None = None
+    rotation: int | None = None
+    channel: str | None = None
+    family: str | None = None
+
+
+class LinkError(Exception):
+    """A token that opens nothing.
+
+    Args:
+        kind: why.
+        claims: what the token says, where its signature is ours: an expired link still leads somewhere useful.
+    """
+
+    def __init__(self, kind: Fault, claims: Claims | None = None) -> None:
+        super().__init__(f"this link opens nothing: {kind}")
+        self.kind = kind
+        self.claims = claims
+
+
+def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-SHA256 (RFC 5869): ``length`` bytes of key for the use that ``info`` names."""
+    chief = hmac.digest(salt or bytes(32), secret, "sha256")
+    block, out, counter = b"", b"", 1
+    while len(out) < length:
+        block = hmac.digest(chief, block + info + bytes([counter]), "sha256")
+        out += block
+        counter += 1
+    return out[:length]
+
+
+class _Seal:
+    """The two keys of one purpose. HMAC's padded key blocks are hashed once: a tag then costs two short hashes."""
+
+    __slots__ = ("_stream_inner", "_stream_outer", "_tag_inner", "_tag_outer", "header")
+
+    def __init__(self, keys: bytes, header: bytes) -> None:
+        self.header = header
+        self._tag_inner, self._tag_outer = _padded(keys[:32])
+        self._stream_inner, self._stream_outer = _padded(keys[32:])
+
+    def tag(self, claims: bytes) -> bytes:
+        inner, outer = self._tag_inner.copy(), self._tag_outer.copy()
+        inner.update(self.header + claims)
+        outer.update(inner.digest())
+        return outer.digest()[:_TAG_BYTES]
+
+    def hide(self, claims: bytes, tag: bytes) -> bytes:
+        """Claims hidden, or hidden claims shown: the key stream is its own inverse."""
+        stream, counter = b"", 0
+        while len(stream) < len(claims):
+            inner, outer = self._stream_inner.copy(), self._stream_outer.copy()
+            inner.update(tag + bytes([counter]))
+            outer.update(inner.digest())
+            stream += outer.digest()
+            counter += 1
+        size = len(claims)
+        return (int.from_bytes(claims, "big") ^ int.from_bytes(stream[:size], "big")).to_bytes(size, "big")
+
+    def token(self, claims: bytes) -> str:
+        tag = self.tag(claims)
+        return urlsafe_b64encode(self.header + tag + self.hide(claims, tag)).rstrip(b"=").decode()
+
+
+def _padded(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    block = key.ljust(64, b"\0")  # RFC 2104
+    return hashlib.sha256(bytes(b ^ 0x36 for b in block)), hashlib.sha256(bytes(b ^ 0x5C for b in block))
+
+
+class LinkSigner:
+    """Makes links and reads them back.
+
+    Args:
+        secret: the installation's link secret.
+        previous: the former one, whose links still open.
+        base_url: public address of the web app.
+    """
+
+    def __init__(self, secret: str, previous: str | None, base_url: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._making = _seals(secret)
+        self._reading = [self._making, *([_seals(previous)] if previous else [])]
+        self._landing = self._making[Purpose.LANDING]
+
+    @classmethod
+    def of(cls, settings: Settings) -> LinkSigner:
+        """The signer of this installation."""
+        previous = settings.link_key_previous
+        return cls(
+            settings.link_key.get_secret_value(),
+            previous.get_secret_value() if previous else None,
+            settings.base_url,
+        )
+
+    def landing_url(
+        self,
+        learner_id: int,
+        campaign_id: int,
+        item_id: int | None,
+        wave_id: int,
+        rotation: int,
+        expires: datetime,
+    ) -> str:
+        """The way in: one learner's link to what a delivery is about.
+
+        Args:
+            item_id: the item it leads to; None leads to the campaign's current one.
+            expires: at most :data:`LANDING_LIFETIME` after the delivery's own date.
+        """
+        claims = _LANDING.pack(
+            int(expires.timestamp()),
+            learner_id,
+            campaign_id,
+            item_id or 0,
+            wave_id >> 32,
+            wave_id & 0xFFFFFFFF,
+            rotation,
+        )
+        return f"{self._base_url}/l/{self._landing.token(claims)}"
+
+    def unsubscribe_url(self, learner_id: int, channel: Channel | str, family: str) -> str:
+        """One-click unsubscribe (RFC 8058) from one family on one channel; it does not expire."""
+        claims = _SUBJECT.pack(0, learner_id) + f"{channel}/{family}".encode()
+        return f"{self._base_url}/u/{self._making[Purpose.UNSUBSCRIBE].token(claims)}"
+
+    def preferences_url(self, learner_id: int) -> str:
+        """The learner's own preference page; it does not expire."""
+        return f"{self._base_url}/p/{self._making[Purpose.PREFERENCES].token(_SUBJECT.pack(0, learner_id))}"
+
+    def read(self, token: str, purpose: Purpose, now: datetime) -> Claims:
+        """What a token says.
+
+        Args:
+            token: the last part of a link's path, as it came in: any text.
+            purpose: what the page that got it is for.
+            now: aware UTC.
+
+        Raises:
+            LinkError: the token is forged, expired or made for another purpose.
+        """
+        claims = self._verified(token)
+        if claims.purpose is not purpose:
+            raise LinkError(Fault.WRONG_PURPOSE, claims)
+        if claims.expires_at is not None and now >= claims.expires_at:
+            raise LinkError(Fault.EXPIRED, claims)
+        return claims
+
+    def _verified(self, token: str) -> Claims:
+        raw = _decoded(token)
+        header, tag, hidden = raw[: _HEADER.size], raw[_HEADER.size :][:_TAG_BYTES], raw[_HEADER.size + _TAG_BYTES :]
+        version, _, number = _HEADER.unpack(header)
+        purpose = _PURPOSE.get(number)
+        if version == _VERSION and purpose is not None:
+            for seals in self._reading:
+                seal = seals[purpose]
+                if seal.header == header:
+                    shown = seal.hide(hidden, tag)
+                    if hmac.compare_digest(seal.tag(shown), tag):
+                        return _claims(purpose, shown, tag.hex())
+        raise LinkError(Fault.FORGED)
+
+
+def _seals(secret: str) -> dict[Purpose, _Seal]:
+    ikm = secret.encode()
+    key_id = int.from_bytes(hkdf(ikm, salt=b"pushpull link", info=b"key id", length=2), "big")
+    return {
+        purpose: _Seal(
+            hkdf(ikm, salt=b"pushpull link", info=f"v{_VERSION} {purpose.name.lower()}".encode(), length=64),
+            _HEADER.pack(_VERSION, key_id, number),
+        )
+        for purpose, number in _NUMBER.items()
+    }
+
+
+def _decoded(token: str) -> bytes:
+    """The bytes of a token, in its one spelling: alternative spellings of the same bytes are no token of ours."""
+    if len(token) <= _LONGEST_TOKEN:
+        try:
+            raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        except (ValueError, binascii.Error):
+            raise LinkError(Fault.FORGED) from None
+        if len(raw) >= _HEADER.size + _TAG_BYTES and urlsafe_b64encode(raw).rstrip(b"=").decode() == token:
+            return raw
+    raise LinkError(Fault.FORGED)
+
+
+def _claims(purpose: Purpose, shown: bytes, jti: str) -> Claims:
+    """Claims whose tag was ours: their form is sure."""
+    if purpose is Purpose.LANDING:
+        expires, learner_id, campaign_id, item_id, wave_high, wave_low, rotation = _LANDING.unpack(shown)
+        return Claims(
+            purpose=purpose,
+            learner_id=learner_id,
+            jti=jti,
+            expires_at=_instant(expires),
+            campaign_id=campaign_id,
+            item_id=item_id or None,
+            wave_id=wave_high << 32 | wave_low,
+            rotation=rotation,
+        )
+    expires, learner_id = _SUBJECT.unpack_from(shown)
+    channel, _, family = shown[_SUBJECT.size :].decode().partition("/")
+    return Claims(
+        purpose=purpose,
+        learner_id=learner_id,
+        jti=jti,
+        expires_at=_instant(expires),
+        channel=channel or None,
+        family=family or None,
+    )
+
+
+def _instant(seconds: int) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

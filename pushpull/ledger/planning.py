@@ -1,0 +1,261 @@
+"""Planning: one set-based pass writes a row for every learner of a wave, the skipped ones with their reason.
+
+Planning a planned wave again adds nothing. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, String, case, func, literal, select, true, update
+
+from pushpull.db import insert_into, writing
+from pushpull.ledger.campaigns import campaign_id_of
+from pushpull.ledger.eligibility import Terms, campaign_items, membership, planned_rows
+from pushpull.ledger.specs import WaveSpec
+from pushpull.ledger.spread import spread
+from pushpull.ledger.tables import delivery, rotation, wave
+from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
+
+#: The columns a plan writes, in the order the planning statement yields them.
+PLANNED_COLUMNS = (
+    "wave_id",
+    "rotation",
+    "learner_id",
+    "state",
+    "reason",
+    "arm",
+    "channel",
+    "variant",
+    "language",
+    "item_id",
+    "due_at",
+    "expires_at",
+    "attempt",
+    "epoch",
+)
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """What planning a wave came to.
+
+    Args:
+        wave_id: the wave's row; None when nobody belongs to it, or after a dry run.
+        audience: learners with a row.
+        planned: rows that will be sent.
+        by_reason: rows that will not, by reason.
+        by_channel: rows that will be sent, by channel.
+        was_planned_before: nothing was added, the wave stood already.
+        status: the wave's status; ``held`` when a person must approve first.
+    """
+
+    wave_id: int | None
+    key: str
+    audience: int
+    planned: int
+    by_reason: Mapping[str, int] = field(default_factory=dict)
+    by_channel: Mapping[str, int] = field(default_factory=dict)
+    was_planned_before: bool = False
+    status: str = WaveStatus.OPEN
+
+
+class _Rehearsed(Exception):
+    """Ends a dry run: carries the result out of the transaction that must not commit."""
+
+    def __init__(self, result: PlanResult) -> None:
+        super().__init__("dry run")
+        self.result = result
+
+
+def plan(
+    engine: Engine, spec: WaveSpec, *, as_of: datetime, global_holdout: float = 0.0, dry_run: bool = False
+) -> PlanResult:
+    """Plan one wave.
+
+    Args:
+        spec: the wave.
+        as_of: the campaign's clock, UTC; the audience is what it is at that moment.
+        global_holdout: share of learners, 0 to 0.5, kept out of every nudge.
+        dry_run: count, and leave no trace.
+
+    Returns:
+        The counts; those of the first planning when the wave was planned before. A wave without learners leaves no row.
+
+    Raises:
+        UnknownCampaignError: the wave's campaign was never registered.
+    """
+    try:
+        with writing(engine) as connection:
+            known = planned_before(connection, spec)
+            result = known or _plan(connection, spec, as_of=as_of, global_holdout=global_holdout)
+            if dry_run or (known is None and result.audience == 0):
+                raise _Rehearsed(result)
+    except _Rehearsed as rehearsal:
+        unsaved = rehearsal.result
+        return unsaved if unsaved.was_planned_before else _without_wave(unsaved)
+    return result
+
+
+def _without_wave(result: PlanResult) -> PlanResult:
+    return PlanResult(
+        wave_id=None,
+        key=result.key,
+        audience=result.audience,
+        planned=result.planned,
+        by_reason=result.by_reason,
+        by_channel=result.by_channel,
+        status=result.status,
+    )
+
+
+def planned_before(connection: Connection, spec: WaveSpec) -> PlanResult | None:
+    """The standing plan of this wave; None when there is none."""
+    campaign_id = campaign_id_of(connection, spec.campaign_key)
+    row = connection.execute(
+        select(wave.c.id, wave.c.status)
+        .where(wave.c.campaign_id == campaign_id, wave.c.key == spec.key, wave.c.planned_at.is_not(None))
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    return counted(connection, spec.key, row.id, rotation_number=0, status=row.status, was_planned_before=True)
+
+
+def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_holdout: float) -> PlanResult:
+    campaign_id = campaign_id_of(connection, spec.campaign_key)
+    connection.execute(
+        insert_into(connection, wave)
+        .values(
+            campaign_id=campaign_id,
+            key=spec.key,
+            series=spec.series,
+            on_day=spec.on,
+            stage=spec.stage,
+            message_key=spec.message_key,
+            touch=spec.touch.value,
+            message_class=spec.message_class.value,
+            family=spec.family,
+            priority=spec.priority,
+            scheduled_for=as_of,
+            expires_at=as_of,
+            status=WaveStatus.OPEN.value,
+            spec=spec.model_dump(mode="json"),
+            content_hash=spec.content_hash,
+        )
+        .on_conflict_do_nothing()
+    )
+    wave_id = connection.execute(
+        select(wave.c.id).where(wave.c.campaign_id == campaign_id, wave.c.key == spec.key).with_for_update()
+    ).scalar_one()
+    rules = Terms(
+        spec=spec,
+        campaign_id=campaign_id,
+        item_ids=campaign_items(connection, campaign_id),
+        as_of=as_of,
+        global_holdout=global_holdout,
+    )
+    write_rows(connection, rules, wave_id=wave_id, rotation_number=0)
+    connection.execute(
+        insert_into(connection, rotation)
+        .values(wave_id=wave_id, rotation=0, reason="planned", cohort={}, requested_by="", as_of=as_of)
+        .on_conflict_do_nothing()
+    )
+    result = counted(connection, spec.key, wave_id, rotation_number=0, status=WaveStatus.OPEN)
+    needs_approval = spec.approval_threshold is not None and result.planned > spec.approval_threshold
+    status = WaveStatus.HELD if needs_approval else WaveStatus.OPEN
+    times = connection.execute(
+        select(func.min(delivery.c.due_at), func.max(delivery.c.expires_at)).where(delivery.c.wave_id == wave_id)
+    ).one()
+    connection.execute(
+        update(wave)
+        .where(wave.c.id == wave_id)
+        .values(
+            planned_as_of=as_of,
+            planned_at=as_of,
+            scheduled_for=times[0] or as_of,
+            expires_at=times[1] or as_of,
+            status=status.value,
+            status_reason=HoldReason.APPROVAL.value if needs_approval else None,
+        )
+    )
+    return counted(connection, spec.key, wave_id, rotation_number=0, status=status)
+
+
+def write_rows(
+    connection: Connection,
+    rules: Terms,
+    *,
+    wave_id: int,
+    rotation_number: int,
+    only: ColumnElement[bool] | None = None,
+) -> int:
+    """Write the delivery rows of one rotation of a wave.
+
+    Args:
+        only: a condition on ``learner`` instead of the wave's audience, for re-runs of a cohort.
+
+    Returns:
+        How many rows were new.
+    """
+    kinds = spread(connection, hours=rules.spec.prefer_learner_hour)
+    members = membership(connection, rules) if only is None else only
+    decided = planned_rows(connection, rules, kinds).where(members).subquery("decided")
+    state = case((decided.c.reason.is_(None), DeliveryState.PLANNED.value), else_=DeliveryState.SKIPPED.value)
+    rows = select(
+        literal(wave_id),
+        literal(rotation_number, Integer),
+        decided.c.learner_id,
+        state.cast(String),
+        decided.c.reason,
+        decided.c.arm,
+        decided.c.channel,
+        decided.c.variant,
+        decided.c.language,
+        decided.c.item_id,
+        decided.c.due_at,
+        decided.c.expires_at,
+        literal(0),
+        literal(0),
+    ).where(true())
+    inserted = connection.execute(
+        insert_into(connection, delivery).from_select(list(PLANNED_COLUMNS), rows).on_conflict_do_nothing()
+    )
+    return max(0, inserted.rowcount)
+
+
+def counted(
+    connection: Connection,
+    key: str,
+    wave_id: int,
+    *,
+    rotation_number: int,
+    status: str,
+    was_planned_before: bool = False,
+) -> PlanResult:
+    """Count the rows of one rotation, as they stand."""
+    by_reason: dict[str, int] = {}
+    by_channel: dict[str, int] = {}
+    rows = connection.execute(
+        select(delivery.c.state, delivery.c.reason, delivery.c.channel, func.count())
+        .where(delivery.c.wave_id == wave_id, delivery.c.rotation == rotation_number)
+        .group_by(delivery.c.state, delivery.c.reason, delivery.c.channel)
+    )
+    for state, reason, channel, count in rows:
+        if state == DeliveryState.SKIPPED:
+            by_reason[reason] = by_reason.get(reason, 0) + count
+        else:
+            by_channel[channel] = by_channel.get(channel, 0) + count
+    planned = sum(by_channel.values())
+    return PlanResult(
+        wave_id=wave_id,
+        key=key,
+        audience=planned + sum(by_reason.values()),
+        planned=planned,
+        by_reason=dict(sorted(by_reason.items())),
+        by_channel=dict(sorted(by_channel.items())),
+        was_planned_before=was_planned_before,
+        status=status,
+    )

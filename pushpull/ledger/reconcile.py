@@ -1,0 +1,243 @@
+"""What happens to deliveries whose worker or provider went silent: reap, look up, settle or park.
+
+Time alone never makes a handed-over message sendable again. ``claimed`` rows past their lease go back, for no byte of
+theirs left; ``handing_over`` rows past it become uncertain, and only evidence moves them on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, and_, select, update
+
+from pushpull.db import database_now, reading, writing
+from pushpull.ledger import budget
+from pushpull.ledger.campaigns import record
+from pushpull.ledger.messages import delivery_id, parse_delivery_id
+from pushpull.ledger.outcomes import Evidence, Finding
+from pushpull.ledger.settling import HandoverRef, note
+from pushpull.ledger.tables import delivery, handover, wave
+from pushpull.ledger.vocabulary import DeliveryState, MessageClass, Reason
+
+#: Asks a provider about deliveries of handovers: ``(channel, [(handover id, [delivery id, …]), …]) -> evidence``.
+LookUp = Callable[[str, Sequence[tuple[UUID, Sequence[str]]]], Sequence[Evidence]]
+
+_REFERENCE = (
+    delivery.c.wave_id,
+    delivery.c.rotation,
+    delivery.c.learner_id,
+    delivery.c.handover_id,
+    delivery.c.channel,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """How many silent rows were moved."""
+
+    put_back: int = 0
+    uncertain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What became of uncertain rows."""
+
+    accepted: int = 0
+    planned: int = 0
+    parked: int = 0
+    still_uncertain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long evidence may take.
+
+    Args:
+        settle: after the intent, a provider that has not got a message surely never will.
+        park: after the intent, a person decides.
+    """
+
+    settle: timedelta = timedelta(minutes=15)
+    park: timedelta = timedelta(hours=1)
+
+
+def reap(engine: Engine) -> Reaped:
+    """Move rows whose lease is over, by the database's clock."""
+    with writing(engine) as connection:
+        now = database_now(connection)
+        unfinished = select(wave.c.id).where(wave.c.finished_at.is_(None))
+        late = and_(delivery.c.wave_id.in_(unfinished), delivery.c.lease_until < now)
+        returned = connection.execute(
+            update(delivery)
+            .where(late, delivery.c.state == DeliveryState.CLAIMED.value)
+            .values(state=DeliveryState.PLANNED.value, claimed_by=None, lease_until=None)
+        ).rowcount
+        silent = connection.execute(
+            update(delivery)
+            .where(late, delivery.c.state == DeliveryState.HANDING_OVER.value)
+            .values(
+                state=DeliveryState.UNCERTAIN.value,
+                reason=Reason.LEASE_EXPIRED.value,
+                claimed_by=None,
+                lease_until=None,
+            )
+            .returning(
+                delivery.c.wave_id,
+                delivery.c.rotation,
+                delivery.c.learner_id,
+                delivery.c.handover_id,
+                delivery.c.channel,
+            )
+        ).all()
+        for ref in _by_handover(silent):
+            outcomes = dict.fromkeys(ref.learner_ids, "uncertain")
+            reason = Reason.LEASE_EXPIRED.value
+            note(connection, ref, outcomes, reason=reason, proof="the worker fell silent", at=now)
+    return Reaped(put_back=returned, uncertain=len(silent))
+
+
+def _by_handover(rows: Iterable[Any]) -> list[HandoverRef]:
+    groups: dict[UUID, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row.handover_id, []).append(row)
+    return [
+        HandoverRef(
+            id=handover_id,
+            wave_id=members[0].wave_id,
+            rotation=members[0].rotation,
+            channel=members[0].channel,
+            learner_ids=sorted(member.learner_id for member in members),
+        )
+        for handover_id, members in groups.items()
+    ]
+
+
+def uncertain(connection: Connection) -> list[HandoverRef]:
+    """The handovers with rows nobody knows the outcome of."""
+    unfinished = select(wave.c.id).where(wave.c.finished_at.is_(None))
+    rows = connection.execute(
+        select(*_REFERENCE).where(delivery.c.wave_id.in_(unfinished), delivery.c.state == DeliveryState.UNCERTAIN.value)
+    ).all()
+    return _by_handover(rows)
+
+
+def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patience) -> Reconciled:
+    """Settle uncertain rows by evidence, or park them.
+
+    Args:
+        look_up: asks the providers; returns nothing for channels that cannot tell.
+        now: the campaign's clock, UTC.
+        patience: how long evidence may take, by the database's clock.
+    """
+    with reading(engine) as connection:
+        doubtful = uncertain(connection)
+    found: dict[tuple[UUID, int], Evidence] = {}
+    for channel in sorted({ref.channel for ref in doubtful}):
+        asked = [
+            (ref.id, [delivery_id(ref.wave_id, ref.rotation, learner_id) for learner_id in ref.learner_ids])
+            for ref in doubtful
+            if ref.channel == channel
+        ]
+        for evidence in look_up(channel, asked):
+            _, _, learner_id = parse_delivery_id(evidence.delivery_id)
+            found[UUID(evidence.handover_id), learner_id] = evidence
+    totals = {"accepted": 0, "planned": 0, "parked": 0, "still_uncertain": 0}
+    for ref in doubtful:
+        with writing(engine) as connection:
+            for outcome, count in _settle(connection, ref, found, now=now, patience=patience).items():
+                totals[outcome] += count
+    return Reconciled(**totals)
+
+
+def _settle(
+    connection: Connection,
+    ref: HandoverRef,
+    found: dict[tuple[UUID, int], Evidence],
+    *,
+    now: datetime,
+    patience: Patience,
+) -> dict[str, int]:
+    database_time = database_now(connection)
+    intended_at, message_class = connection.execute(
+        select(handover.c.intended_at, wave.c.message_class)
+        .select_from(handover.join(wave, wave.c.id == handover.c.wave_id))
+        .where(handover.c.id == ref.id)
+    ).one()
+    age = database_time - intended_at
+    attempts = dict(
+        connection.execute(select(delivery.c.learner_id, delivery.c.attempt).where(ref.unsettled())).tuples().all()
+    )
+    decided: dict[str, list[int]] = {"accepted": [], "planned": [], "resent": [], "parked": []}
+    for learner_id, tries in attempts.items():
+        evidence = found.get((ref.id, learner_id))
+        finding = evidence.finding if evidence else Finding.UNKNOWN
+        if finding is Finding.ACCEPTED:
+            decided["accepted"].append(learner_id)
+        elif finding is Finding.ABSENT and age >= patience.settle:
+            decided["planned"].append(learner_id)
+        elif age >= patience.park:
+            may_repeat = message_class == MessageClass.MANDATORY and tries == 1 and finding is Finding.UNKNOWN
+            decided["resent" if may_repeat else "parked"].append(learner_id)
+    proofs = {
+        "accepted": (DeliveryState.ACCEPTED, None, "accepted", "found at the provider"),
+        "planned": (DeliveryState.PLANNED, Reason.NOT_PROCESSED, "not_sent", "absent at the provider"),
+        "resent": (DeliveryState.PLANNED, Reason.POSSIBLE_DUPLICATE, "not_sent", "an obligation is repeated once"),
+        "parked": (DeliveryState.PARKED, Reason.NO_EVIDENCE, "parked", "no evidence either way"),
+    }
+    for outcome, learner_ids in decided.items():
+        if not learner_ids:
+            continue
+        state, reason, noted, proof = proofs[outcome]
+        values: dict[str, object] = {"state": state.value, "reason": reason.value if reason else None}
+        values |= {"due_at": now} if state is DeliveryState.PLANNED else {"settled_at": now}
+        connection.execute(
+            update(delivery).where(ref.unsettled(), delivery.c.learner_id.in_(learner_ids)).values(**values)
+        )
+        note(connection, ref, dict.fromkeys(learner_ids, noted), reason=outcome, proof=proof, at=database_time)
+        if outcome == "planned":
+            budget.strike_out(connection, ref.id, learner_ids)
+        if outcome == "accepted":
+            connection.execute(
+                update(handover)
+                .where(handover.c.id == ref.id)
+                .values(accepted=handover.c.accepted + len(learner_ids), settled_at=database_time)
+            )
+    settled = {outcome: len(ids) for outcome, ids in decided.items()}
+    return {
+        "accepted": settled["accepted"],
+        "planned": settled["planned"] + settled["resent"],
+        "parked": settled["parked"],
+        "still_uncertain": len(attempts) - sum(settled.values()),
+    }
+
+
+def resolve_parked(
+    connection: Connection, *, wave_id: int, rotation: int, learner_id: int, was_received: bool, who: str, now: datetime
+) -> bool:
+    """A person decides about a parked delivery: it was received, or it shall be sent again.
+
+    Returns:
+        Whether the row was parked.
+    """
+    row = and_(
+        delivery.c.wave_id == wave_id,
+        delivery.c.rotation == rotation,
+        delivery.c.learner_id == learner_id,
+        delivery.c.state == DeliveryState.PARKED.value,
+    )
+    values: dict[str, object] = {"state": DeliveryState.ACCEPTED.value, "reason": None, "settled_at": now}
+    if not was_received:
+        values = {"state": DeliveryState.PLANNED.value, "reason": Reason.POSSIBLE_DUPLICATE.value, "due_at": now}
+    changed = connection.execute(update(delivery).where(row).values(**values)).rowcount
+    if changed:
+        decision = "received" if was_received else "send again"
+        subject = delivery_id(wave_id, rotation, learner_id)
+        record(connection, at=now, who=who, what="parked delivery resolved", subject=subject, why=decision)
+        if not was_received:
+            connection.execute(update(wave).where(wave.c.id == wave_id).values(finished_at=None))
+    return bool(changed)

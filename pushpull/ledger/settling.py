@@ -1,0 +1,209 @@
+"""Settling: what a provider's answer, or later evidence, does to the rows of a handover.
+
+Every change is a compare-and-set on (handover, state), so an answer that arrives late or twice changes nothing wrong:
+positive evidence settles an uncertain row, and nothing ever un-accepts one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
+
+from pushpull.db import insert_new
+from pushpull.learners.consent import suppress
+from pushpull.learners.vocabulary import ANY_FAMILY, SuppressionReason
+from pushpull.ledger import budget
+from pushpull.ledger.outcomes import Accepted, NotSent, Outcome, Rejected, Uncertain
+from pushpull.ledger.tables import attempt, delivery, handover
+from pushpull.ledger.vocabulary import DeliveryState, Reason
+
+#: Where an answer may still change a row.
+_UNSETTLED = (DeliveryState.HANDING_OVER.value, DeliveryState.UNCERTAIN.value)
+
+_FIRST_PAUSE = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverRef:
+    """Which rows a handover is about."""
+
+    id: UUID
+    wave_id: int
+    rotation: int
+    channel: str
+    learner_ids: Sequence[int]
+
+    def unsettled(self) -> ColumnElement[bool]:
+        """Its rows that still wait for an answer."""
+        return and_(
+            delivery.c.wave_id == self.wave_id,
+            delivery.c.rotation == self.rotation,
+            delivery.c.learner_id.between(self.learner_ids[0], self.learner_ids[-1]),
+            delivery.c.handover_id == self.id,
+            delivery.c.state.in_(_UNSETTLED),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many rows an answer settled, by outcome."""
+
+    accepted: int = 0
+    rejected: int = 0
+    not_sent: int = 0
+    uncertain: int = 0
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after the ``attempts``-th try that was not processed: doubling from a minute to an hour."""
+    doublings = max(0, min(attempts, 10) - 1)
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * float(2**doublings))
+
+
+def record(
+    connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome], *, now: datetime, recorded_at: datetime
+) -> Settled:
+    """Write the outcomes of one handover.
+
+    Args:
+        outcomes: one per learner, in the order of ``ref.learner_ids``.
+        now: the campaign's clock, UTC: retries are timed by it.
+        recorded_at: the database's clock.
+
+    Raises:
+        ValueError: a channel returned another number of outcomes than it was given messages.
+    """
+    if len(outcomes) != len(ref.learner_ids):
+        raise ValueError(f"the {ref.channel} channel answered {len(outcomes)} of {len(ref.learner_ids)} messages")
+    accepted = _accept(connection, ref, outcomes, at=now)
+    counts = {"rejected": 0, "not_sent": 0, "uncertain": 0}
+    deviating = [
+        (learner_id, outcome)
+        for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
+        if not isinstance(outcome, Accepted)
+    ]
+    for learner_id, outcome in deviating:
+        name = _settle_one(connection, ref, learner_id, outcome, now=now, recorded_at=recorded_at)
+        if name:
+            counts[name] += 1
+    connection.execute(
+        update(handover)
+        .where(handover.c.id == ref.id)
+        .values(
+            settled_at=recorded_at,
+            accepted=handover.c.accepted + accepted,
+            rejected=handover.c.rejected + counts["rejected"],
+            not_sent=handover.c.not_sent + counts["not_sent"],
+            uncertain=handover.c.uncertain + counts["uncertain"],
+        )
+    )
+    return Settled(accepted=accepted, **counts)
+
+
+def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome], *, at: datetime) -> int:
+    """All acceptances in one statement where the provider named no message of its own, else one per name."""
+    values = {"state": DeliveryState.ACCEPTED.value, "lease_until": None, "settled_at": at}
+    by_name = [
+        {"learner": learner_id, "provider": outcome.provider_id}
+        for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
+        if isinstance(outcome, Accepted)
+    ]
+    if not by_name:
+        return 0
+    if any(row["provider"] for row in by_name):
+        named = (
+            update(delivery)
+            .where(ref.unsettled(), delivery.c.learner_id == bindparam("learner"))
+            .values(**values, provider_id=bindparam("provider"))
+        )
+        return connection.execute(named, by_name).rowcount
+    condition = ref.unsettled()
+    if len(by_name) < len(ref.learner_ids):
+        condition = and_(condition, delivery.c.learner_id.in_([row["learner"] for row in by_name]))
+    return connection.execute(update(delivery).where(condition).values(**values)).rowcount
+
+
+def _settle_one(
+    connection: Connection,
+    ref: HandoverRef,
+    learner_id: int,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    recorded_at: datetime,
+) -> str | None:
+    """Settle one row that was not accepted.
+
+    Returns:
+        The outcome's name; None when the row was settled already.
+    """
+    row = and_(ref.unsettled(), delivery.c.learner_id == learner_id)
+    free: dict[str, object] = {"lease_until": None, "claimed_by": None}
+    match outcome:
+        case Rejected(reason, suppression):
+            name = "rejected"
+            values = {"state": DeliveryState.REJECTED.value, "reason": Reason.PROVIDER_REFUSED.value, "settled_at": now}
+        case NotSent(reason, retry_at):
+            name, suppression = "not_sent", None
+            tries = connection.execute(select(delivery.c.attempt).where(row)).scalar_one_or_none() or 1
+            pause = max(retry_at, now) if retry_at else now + backoff(tries)
+            values = {"state": DeliveryState.PLANNED.value, "reason": Reason.NOT_PROCESSED.value, "due_at": pause}
+        case Uncertain(reason):
+            name, suppression = "uncertain", None
+            values = {"state": DeliveryState.UNCERTAIN.value, "reason": Reason.UNKNOWN_OUTCOME.value}
+        case Accepted():
+            raise AssertionError("acceptances are written together")
+    if not connection.execute(update(delivery).where(row).values(**values, **free)).rowcount:
+        return None
+    note(connection, ref, {learner_id: name}, reason=reason, proof=reason, at=recorded_at)
+    if name != "uncertain":
+        budget.strike_out(connection, ref.id, [learner_id])
+    if suppression:
+        suppress(
+            connection,
+            learner_id,
+            channel=ref.channel,
+            family=ANY_FAMILY,
+            reason=SuppressionReason(suppression),
+            source="provider",
+            at=now,
+        )
+    return name
+
+
+def note(
+    connection: Connection, ref: HandoverRef, outcomes: Mapping[int, str], *, reason: str, proof: str, at: datetime
+) -> None:
+    """Append what is known about attempts of a handover: outcome by learner id, and what proves it."""
+    seen = dict(
+        connection.execute(
+            select(attempt.c.learner_id, func.max(attempt.c.seq))
+            .where(attempt.c.handover_id == ref.id, attempt.c.learner_id.in_(list(outcomes)))
+            .group_by(attempt.c.learner_id)
+        )
+        .tuples()
+        .all()
+    )
+    insert_new(
+        connection,
+        attempt,
+        [
+            {
+                "handover_id": ref.id,
+                "learner_id": learner_id,
+                "seq": seen.get(learner_id, -1) + 1,
+                "wave_id": ref.wave_id,
+                "rotation": ref.rotation,
+                "outcome": outcome,
+                "reason": reason[:64],
+                "proof": proof,
+                "recorded_at": at,
+            }
+            for learner_id, outcome in outcomes.items()
+        ],
+    )

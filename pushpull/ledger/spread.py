@@ -1,0 +1,135 @@
+"""How an audience spreads over zones, hours and languages, and what each combination means for a wave.
+
+Clock and language arithmetic is done here once per distinct combination; SQL joins the result. So a million learners in
+forty zones cost forty computations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import CTE, Boolean, Connection, Integer, Select, String, column, func, null, select
+
+from pushpull.db import UtcDateTime, table_of
+from pushpull.learners.tables import learner
+from pushpull.learners.vocabulary import Channel
+from pushpull.ledger import timing
+from pushpull.ledger.specs import WaveSpec
+
+#: A due date no calendar has: joins to nobody.
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The distinct zones, preferred hours and preferred languages among some learners; "" is unknown."""
+
+    zones: tuple[str, ...]
+    hours: tuple[int, ...]
+    preferences: tuple[str, ...]
+
+
+def spread(connection: Connection, *, among: Select[tuple[int]] | None = None, hours: bool = False) -> Spread:
+    """Look up the distinct combinations.
+
+    Args:
+        among: learner ids to look at; None for everybody.
+        hours: whether preferred hours matter.
+    """
+    kinds = select(
+        func.coalesce(learner.c.timezone, ""),
+        func.coalesce(learner.c.preferred_language, ""),
+        learner.c.preferred_hour if hours else null(),
+    ).distinct()
+    if among is not None:
+        kinds = kinds.where(learner.c.id.in_(among))
+    rows = connection.execute(kinds).all()
+    return Spread(
+        zones=tuple(sorted({zone for zone, _, _ in rows} | {""})),
+        hours=tuple(sorted({hour for _, _, hour in rows if hour is not None})),
+        preferences=tuple(sorted({preferred for _, preferred, _ in rows} | {""})),
+    )
+
+
+def send_times(kinds: Spread, spec: WaveSpec, *, as_of: datetime) -> CTE:
+    """``moment(zone, hour, due_at, expires_at)``: when the wave reaches each zone, never before ``as_of``."""
+    rows = []
+    for zone in kinds.zones:
+        for hour in sorted({*kinds.hours, spec.hour}):
+            due = _send_instant(zone, kinds.zones, hour, spec)
+            expires = due + spec.expires_after
+            rows.append((zone, hour, as_of if due < as_of < expires else due, expires))
+    columns = [
+        column("zone", String),
+        column("hour", Integer),
+        column("due_at", UtcDateTime()),
+        column("expires_at", UtcDateTime()),
+    ]
+    return table_of("moment", columns, rows)
+
+
+def _send_instant(zone: str, zones: Sequence[str], hour: int, spec: WaveSpec) -> datetime:
+    if zone or Channel.SMS not in spec.channels:
+        return timing.send_instant(zone or spec.timezone, spec.on, hour, spec.window)
+    # A text message to somebody whose zone is unknown waits until it is daytime wherever the organisation is.
+    everywhere = timing.unknown_instant(zones, spec.on, hour, spec.window, default=spec.timezone)
+    return everywhere or timing.send_instant(spec.timezone, spec.on, hour, spec.window)
+
+
+def languages(kinds: Spread, spec: WaveSpec) -> CTE:
+    """``spoken(preferred, language)``: the language of the message for each preference."""
+    columns = [column("preferred", String), column("language", String)]
+    rows = [(preferred, fitting_language(preferred, spec.languages)) for preferred in kinds.preferences]
+    return table_of("spoken", columns, rows)
+
+
+def fitting_language(preferred: str, available: Sequence[str]) -> str:
+    """The language a message is sent in: the preferred one, its base, else the first available (mission R7)."""
+    by_lower = {language.lower(): language for language in available}
+    wanted = preferred.replace("_", "-").lower()
+    while wanted:
+        if wanted in by_lower:
+            return by_lower[wanted]
+        wanted = wanted.rpartition("-")[0]
+    return available[0]
+
+
+def due_windows(kinds: Spread, spec: WaveSpec) -> CTE:
+    """``due_window(zone, low, high)``: the due dates that put ``spec.on`` at ``spec.due_offset`` working days."""
+    days = sorted(timing.due_days_for(spec.on, spec.due_offset or 0))
+    rows = [(zone, *_day_bounds(zone or spec.timezone, day)) for zone in kinds.zones for day in days]
+    columns = [column("zone", String), column("low", UtcDateTime()), column("high", UtcDateTime())]
+    return table_of("due_window", columns, rows or [("", _NEVER, _NEVER)])
+
+
+def _day_bounds(zone: str, day: date) -> tuple[datetime, datetime]:
+    return timing.local_instant(zone, day, time()), timing.local_instant(zone, day + timedelta(days=1), time())
+
+
+def clocks(kinds: Spread, spec: WaveSpec, *, now: datetime) -> CTE:
+    """``clock(zone, is_open, next_open, ends_at, tomorrow, local_day)``: what time it is for the learners of each zone.
+
+    ``ends_at`` is the end of the local day; ``tomorrow`` the next day's sending time; ``local_day`` the day's ordinal,
+    the unit of the attention budget.
+    """
+    everywhere = [zone for zone in kinds.zones if zone] or [spec.timezone]
+    rows = []
+    for zone in kinds.zones:
+        place = zone or spec.timezone
+        today = timing.local_day(now, place)
+        opens = timing.next_open(now, place, spec.window)
+        if not zone and Channel.SMS in spec.channels:
+            opens = timing.next_open_everywhere(now, everywhere, spec.window) or opens
+        tomorrow = timing.send_instant(place, today + timedelta(days=1), spec.hour, spec.window)
+        rows.append((zone, opens <= now, opens, _day_bounds(place, today)[1], tomorrow, today.toordinal()))
+    columns = [
+        column("zone", String),
+        column("is_open", Boolean),
+        column("next_open", UtcDateTime()),
+        column("ends_at", UtcDateTime()),
+        column("tomorrow", UtcDateTime()),
+        column("local_day", Integer),
+    ]
+    return table_of("clock", columns, rows)

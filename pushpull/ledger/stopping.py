@@ -1,0 +1,78 @@
+"""Stop signals: when what comes back says that a campaign does harm, it stops by itself (mission D5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, distinct, func, select
+
+from pushpull.ledger.specs import StopThresholds
+from pushpull.ledger.tables import campaign, delivery_event, handover
+from pushpull.ledger.vocabulary import EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What came back of a campaign so far: messages accepted and failed, learners who opted out or complained."""
+
+    accepted: int = 0
+    failures: int = 0
+    opt_outs: int = 0
+    complaints: int = 0
+
+    def since(self, baseline: Figures) -> Figures:
+        """What came after ``baseline``."""
+        return Figures(
+            accepted=self.accepted - baseline.accepted,
+            failures=self.failures - baseline.failures,
+            opt_outs=self.opt_outs - baseline.opt_outs,
+            complaints=self.complaints - baseline.complaints,
+        )
+
+
+def figures(connection: Connection, campaign_id: int) -> Figures:
+    """Count what came back of a campaign."""
+    accepted, refused = connection.execute(
+        select(func.coalesce(func.sum(handover.c.accepted), 0), func.coalesce(func.sum(handover.c.rejected), 0)).where(
+            handover.c.campaign_id == campaign_id
+        )
+    ).one()
+    watched = [EventKind.OPTED_OUT.value, EventKind.COMPLAINED.value, EventKind.BOUNCED.value]
+    people: dict[str, int] = dict(
+        connection.execute(
+            select(delivery_event.c.kind, func.count(distinct(delivery_event.c.learner_id)))
+            .where(delivery_event.c.campaign_id == campaign_id, delivery_event.c.kind.in_(watched))
+            .group_by(delivery_event.c.kind)
+        )
+        .tuples()
+        .all()
+    )
+    return Figures(
+        accepted=int(accepted),
+        failures=int(refused) + people.get(EventKind.BOUNCED.value, 0),
+        opt_outs=people.get(EventKind.OPTED_OUT.value, 0),
+        complaints=people.get(EventKind.COMPLAINED.value, 0),
+    )
+
+
+def stop_signal(connection: Connection, campaign_id: int) -> str | None:
+    """Why a campaign must stop now; None while everything is within its thresholds.
+
+    Shares are of the messages accepted since a person last resumed the campaign: who resumes it has seen what was
+    before, and only news stops it again.
+    """
+    row = connection.execute(
+        select(campaign.c.definition, campaign.c.stop_baseline).where(campaign.c.id == campaign_id)
+    ).one()
+    thresholds = StopThresholds.model_validate(row.definition.get("stop") or {})
+    news = figures(connection, campaign_id).since(Figures(**(row.stop_baseline or {})))
+    if news.accepted < thresholds.after:
+        return None
+    for name, count, limit in (
+        ("opt-outs", news.opt_outs, thresholds.opt_outs),
+        ("complaints", news.complaints, thresholds.complaints),
+        ("failures", news.failures, thresholds.failures),
+    ):
+        if count / news.accepted > limit:
+            return f"{name}: {count} for {news.accepted} accepted messages, over the threshold of {limit:.1%}"
+    return None
