@@ -24,6 +24,8 @@ item = Table(
     Column("active", Boolean, nullable=False, default=True, server_default="1"),
     Column("available_from", UtcDateTime),
     Column("available_until", UtcDateTime),
+    Column("due_at", UtcDateTime),  # a dated goal that is the same for everybody; null has none
+    Column("part_of", String(255), index=True),  # key of the item this one is a part of: a course and its assessments
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )

@@ -19,6 +19,7 @@ import_run = Table(
     Column("accepted", Integer, nullable=False, default=0),
     Column("rejected", Integer, nullable=False, default=0),
     Column("duplicate", Integer, nullable=False, default=0),
+    Column("filtered", Integer, nullable=False, default=0),  # left out by a declared filter or window; not in rows_in
 )
 
 quarantine = Table(
@@ -38,4 +39,14 @@ import_cursor = Table(
     metadata,
     Column("source", String(255), primary_key=True),
     Column("stored_until", UtcDateTime, nullable=False),
+)
+
+voided_statement = Table(
+    "voided_statement",
+    metadata,
+    # A voiding statement may arrive before the statement it voids, so what it says is kept by itself.
+    Column("source", String(64), primary_key=True),
+    Column("statement_id", String(36), primary_key=True),
+    Column("voided_by", String(36), nullable=False),  # the id of the voiding statement
+    Column("voided_at", UtcDateTime, nullable=False),
 )

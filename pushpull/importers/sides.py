@@ -1,0 +1,119 @@
+"""What a row has several of — tags, identities — merged set-based beside the row itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    MetaData,
+    Table,
+    and_,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    true,
+)
+
+from pushpull.db import insert_into
+
+
+class SideSet:
+    """A set of values per row, kept in a table beside: after the import the owner has exactly the values of its row.
+
+    Args:
+        connection: the import's transaction.
+        target: the table of the values.
+        owner: its column that points to the owner's ``id``.
+        values: its columns that make up a value.
+        parent: the owner's table.
+        parent_key: the owner's natural key, also a column of the staged rows.
+        managed: which of the stored values this set is about; the others are left alone.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        target: Table,
+        *,
+        owner: str,
+        values: Sequence[str],
+        parent: Table,
+        parent_key: str,
+        managed: ColumnElement[bool] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._target = target
+        self._owner = owner
+        self._values = tuple(values)
+        self._parent = parent
+        self._parent_key = parent_key
+        self._managed = true() if managed is None else managed
+        self.table = Table(
+            f"incoming_{target.name}",
+            MetaData(),
+            Column("row_number", Integer, primary_key=True, autoincrement=False),
+            *(Column(name, target.c[name].type, primary_key=True) for name in values),
+            prefixes=["TEMPORARY"],
+        )
+        self.close()
+        self.table.create(connection, checkfirst=False)
+
+    def close(self) -> None:
+        """Drop the temporary table."""
+        self._connection.exec_driver_sql(f"DROP TABLE IF EXISTS {self.table.name}")
+
+    def load(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the staged values: one row per value, with the ``row_number`` it belongs to."""
+        self._connection.execute(delete(self.table))
+        if rows:
+            self._connection.execute(insert(self.table), list(rows))
+
+    def _same(self) -> ColumnElement[bool]:
+        return and_(*(self._target.c[name] == self.table.c[name] for name in self._values))
+
+    def differs(self, rows: FromClause, stored: FromClause) -> ColumnElement[bool]:
+        """Whether the staged values of a row are others than the stored ones."""
+        owned = self._target.c[self._owner] == stored.c.id
+        mine = self.table.c.row_number == rows.c.row_number
+        kept = exists().where(owned, self._same()).correlate(self.table, stored)
+        wanted = exists().where(mine, self._same()).correlate(self._target, rows)
+        return or_(
+            exists().where(mine, ~kept).correlate(rows, stored),
+            exists().where(owned, self._managed, ~wanted).correlate(rows, stored),
+        )
+
+    def write(self, staged: Table) -> None:
+        """Make the stored values of all staged rows (the first of each key) what the file says."""
+        owners = (
+            select(staged.c.row_number, self._parent.c.id)
+            .join(self._parent, self._parent.c[self._parent_key] == staged.c[self._parent_key])
+            .where(staged.c.occurrence == 1)
+            .cte("owners")
+        )
+        wanted = (
+            select(self.table.c.row_number)
+            .join(owners, owners.c.row_number == self.table.c.row_number)
+            .where(owners.c.id == self._target.c[self._owner], self._same())
+            .correlate(self._target)
+        )
+        self._connection.execute(
+            delete(self._target).where(
+                self._target.c[self._owner].in_(select(owners.c.id)), self._managed, ~wanted.exists()
+            )
+        )
+        values = select(owners.c.id, *(self.table.c[name] for name in self._values)).join(
+            owners, owners.c.row_number == self.table.c.row_number
+        )
+        self._connection.execute(
+            insert_into(self._connection, self._target)
+            .from_select([self._owner, *self._values], values.where(true()))
+            .on_conflict_do_nothing()
+        )

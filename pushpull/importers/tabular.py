@@ -1,0 +1,274 @@
+"""Importing CSV: the entry points ``import_people``, ``import_catalogue`` and ``import_records``.
+
+They read, map, filter and batch; what a batch becomes in the database is in ``people``, ``catalogue``, ``records`` and
+``activity``. xAPI statements have their own way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
+
+from pushpull.importers.activity import ActivityWriter
+from pushpull.importers.catalogue import ItemWriter, SectionWriter
+from pushpull.importers.fields import Target
+from pushpull.importers.mapping import RowMapper
+from pushpull.importers.people import PeopleWriter
+from pushpull.importers.presets import Preset, Shape, filled, load_preset, shape_of
+from pushpull.importers.reading import NumberedRow, Rows, read_csv
+from pushpull.importers.records import EVENT_FIELDS, ProgressWriter
+from pushpull.importers.refusals import Refused
+from pushpull.importers.runs import ImportReport, ImportRun, OnProgress, importing
+from pushpull.importers.staging import BATCH
+
+_PEOPLE = (Target.PEOPLE,)
+_CATALOGUE = (Target.SECTIONS, Target.ITEMS)
+_RECORDS = (Target.ACTIVITY, Target.PROGRESS)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of time that an import looks at: ``since <= instant < until``, both aware, None is open.
+
+    Rows in which nothing happened within it are left out and counted as filtered. Of a progress row, what happens at
+    ``until`` or later is not known yet and left empty, so that a replay never sees the future.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether the instant lies in the window."""
+        return (self.since is None or instant >= self.since) and (self.until is None or instant < self.until)
+
+
+class _Writer(Protocol):
+    def write(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Job:
+    preset: Preset
+    shape: Shape
+    rows: Rows
+    mapper: RowMapper
+    source: str
+
+
+def import_people(
+    engine: Engine,
+    source: Path | Rows,
+    *,
+    preset: str = "generic",
+    params: Mapping[str, str] | None = None,
+    now: datetime,
+    dry_run: bool = False,
+    confirmed: bool = False,
+    on_progress: OnProgress | None = None,
+) -> ImportReport:
+    """Import people from a CSV file.
+
+    Args:
+        engine: the database.
+        source: the file, or rows that were read already.
+        preset: the name of the preset that says what the columns mean.
+        params: values for the preset's parameters.
+        now: the instant of the import, aware.
+        dry_run: do everything, report it with examples, and roll back.
+        confirmed: many people may leave.
+        on_progress: called after each batch with the rows done and about how many there are.
+
+    Raises:
+        SourceError: the file cannot be read as a whole.
+        PresetError: the preset or its parameters do not fit the file.
+        TooManyLeaversError: more than 20 % of the active people would leave and nobody confirmed it.
+    """
+    job = _job(source, preset, params or {}, _PEOPLE)
+
+    def writer(run: ImportRun) -> _Writer:
+        return PeopleWriter(run, job.mapper.names, confirmed=confirmed)
+
+    return _run(engine, "people", job, writer, now=now, dry_run=dry_run, window=None, on_progress=on_progress)
+
+
+def import_catalogue(
+    engine: Engine,
+    source: Path | Rows,
+    *,
+    preset: str = "generic",
+    params: Mapping[str, str] | None = None,
+    now: datetime,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> ImportReport:
+    """Import items, or sections of items, from a CSV file; which of the two is seen from its columns.
+
+    Arguments and errors as for :func:`import_people`.
+    """
+    job = _job(source, preset, params or {}, _CATALOGUE)
+
+    def writer(run: ImportRun) -> _Writer:
+        kind = ItemWriter if job.shape.writes is Target.ITEMS else SectionWriter
+        return kind(run, job.mapper.names)
+
+    return _run(engine, "catalogue", job, writer, now=now, dry_run=dry_run, window=None, on_progress=on_progress)
+
+
+def import_records(
+    engine: Engine,
+    source: Path | Rows,
+    *,
+    preset: str = "generic",
+    params: Mapping[str, str] | None = None,
+    now: datetime,
+    dry_run: bool = False,
+    window: Window | None = None,
+    on_progress: OnProgress | None = None,
+) -> ImportReport:
+    """Import learning records, progress or activity, from a CSV file; which of the two is seen from its columns.
+
+    Arguments and errors as for :func:`import_people`, and:
+
+    Args:
+        window: the part of time to look at.
+    """
+    job = _job(source, preset, params or {}, _RECORDS)
+
+    def writer(run: ImportRun) -> _Writer:
+        shape = job.shape
+        if shape.writes is Target.ACTIVITY:
+            numbered = "source_id" in shape.fields and shape.fields["source_id"].occurrence
+            return ActivityWriter(run, source=job.source, numbered=numbered)
+        return ProgressWriter(run, source=job.source, parts=shape.parts, completion_verb=shape.completion_verb)
+
+    return _run(engine, "records", job, writer, now=now, dry_run=dry_run, window=window, on_progress=on_progress)
+
+
+def split_by_day(
+    source: Path | Rows, *, preset: str, params: Mapping[str, str] | None = None
+) -> dict[date | None, Rows]:
+    """The rows of a records file by the UTC day on which something happened in them, for a replay that imports day by
+    day without reading the file each time.
+
+    A row in which things happen on several days (assigned, withdrawn) is given on each of them: import each day with
+    a :class:`Window` that ends with it. Rows of no day (filtered, unreadable, undated) are under None. All rows are
+    kept in memory.
+
+    Raises:
+        SourceError, PresetError: as for :func:`import_records`.
+    """
+    job = _job(source, preset, params or {}, _RECORDS)
+    days: dict[date | None, list[NumberedRow]] = {}
+    for number, cells in job.rows.rows:
+        found: set[date | None] = set()
+        if not isinstance(cells, Refused) and job.mapper.lets_in(cells):
+            try:
+                found = {instant.date() for instant in _events(job.mapper.map(cells))}
+            except Refused:
+                found = set()
+        for day in found or {None}:
+            days.setdefault(day, []).append((number, cells))
+    return {day: replace(job.rows, rows=rows, total=len(rows)) for day, rows in days.items()}
+
+
+def _job(source: Path | Rows, preset_name: str, params: Mapping[str, str], targets: Sequence[Target]) -> _Job:
+    preset = load_preset(preset_name)
+    values = preset.parameters(params)
+    rows = (
+        source if isinstance(source, Rows) else read_csv(source, encoding=preset.encoding, delimiter=preset.delimiter)
+    )
+    shape = shape_of(preset, rows.header, targets, file_name=rows.name)
+    said_by = filled(preset.source, values, where=f"preset {preset.name!r}")
+    return _Job(preset, shape, rows, RowMapper(preset, shape, rows.header, values), said_by[:64])
+
+
+def _run(
+    engine: Engine,
+    kind: str,
+    job: _Job,
+    make_writer: Any,
+    *,
+    now: datetime,
+    dry_run: bool,
+    window: Window | None,
+    on_progress: OnProgress | None,
+) -> ImportReport:
+    with importing(
+        engine,
+        kind=kind,
+        source=job.source,
+        file_name=job.rows.name,
+        preset=job.preset.name,
+        now=now,
+        dry_run=dry_run,
+    ) as run:
+        writer: _Writer = make_writer(run)
+        done = 0
+        for batch, read in _batches(run, job, window):
+            writer.write(batch)
+            done += read
+            if on_progress is not None:
+                on_progress(done, job.rows.total)
+        writer.finish()
+    return run.report
+
+
+def _batches(
+    run: ImportRun, job: _Job, window: Window | None
+) -> Iterator[tuple[list[tuple[int, dict[str, Any]]], int]]:
+    """Mapped rows in batches, with the number of rows that were read for each."""
+    report, mapper = run.report, job.mapper
+    batch: list[tuple[int, dict[str, Any]]] = []
+    read = 0
+    for number, cells in job.rows.rows:
+        read += 1
+        if isinstance(cells, Refused):
+            report.rows_in += 1
+            run.refuse(number, cells)
+            continue
+        if not mapper.lets_in(cells):
+            report.filtered += 1
+            continue
+        try:
+            values = mapper.map(cells)
+        except Refused as refused:
+            report.rows_in += 1
+            run.refuse(number, refused)
+            continue
+        if window is not None and not _seen_through(window, values):
+            report.filtered += 1
+            continue
+        report.rows_in += 1
+        batch.append((number, values))
+        if len(batch) >= BATCH:
+            yield batch, read
+            batch, read = [], 0
+    if read:
+        yield batch, read
+
+
+def _events(values: Mapping[str, Any]) -> Iterable[datetime]:
+    names = ("occurred_at",) if "occurred_at" in values else EVENT_FIELDS
+    return [instant for name in names if (instant := values.get(name)) is not None]
+
+
+def _seen_through(window: Window, values: dict[str, Any]) -> bool:
+    """Whether something of the row happened in the window; blanks what happens after it."""
+    events = list(_events(values))
+    if not any(window.holds(instant) for instant in events):
+        return False
+    if "occurred_at" not in values and window.until is not None:
+        later = [name for name in EVENT_FIELDS if values.get(name) is not None and values[name] >= window.until]
+        for name in later:
+            values[name] = None
+        if later:
+            values["status"] = None  # it may say what is not known yet; what the dates say remains
+            values["score"] = values["ratio"] = None
+    return True
