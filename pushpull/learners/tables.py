@@ -164,4 +164,5 @@ lifecycle = Table(
     Column("failed_tries", Integer, nullable=False, default=0),
     Column("rhythm_days", Float),  # the learner's own usual gap between active days; null is unknown
     Column("dormant_after", UtcDateTime),  # the instant at which silence becomes dormancy; null when it cannot
+    Column("folded_to", UtcDateTime),  # events up to then are in the row; null: fold again
 )
