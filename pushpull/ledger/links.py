@@ -185,7 +185,7 @@ class LinkSigner:
 
         Args:
             item_id: the item it leads to; None leads to the campaign's current one.
-            expires: at most :data:`LANDING_LIFETIME` after the delivery's own date.
+            expires: at most :data:`LANDING_LIFETIME` after the delivery's own date; aware.
         """
         claims = _LANDING.pack(
             int(expires.timestamp()),
