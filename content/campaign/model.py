@@ -1,0 +1,407 @@
+"""What a campaign file may say. Each field is documented where it stands; authors read the same in docs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from content.source import ContentModel
+from content.trend import Trend
+from pushpull.learners.segments import EVERYONE, Segment
+from pushpull.learners.vocabulary import Channel, LearnerState
+from pushpull.ledger.specs import Caps, SendWindow, StopThresholds
+from pushpull.ledger.vocabulary import MessageClass, Touch
+
+#: The stages, in the order in which a learner meets them.
+STAGES = ("launch", "onboarding", "recommendations", "reengagement")
+
+Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+ItemKey = Annotated[str, Field(min_length=1, max_length=255)]
+Weeks = Annotated[int, Field(ge=1, le=104)]
+VariantName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)]
+
+
+class Weekday(StrEnum):
+    """Days of the week as authors write them."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+    @property
+    def number(self) -> int:
+        """Monday is 0."""
+        return tuple(Weekday).index(self)
+
+
+class Span(ContentModel):
+    """A length of time."""
+
+    weeks: int = Field(0, ge=0, le=104)
+    days: int = Field(0, ge=0, le=730)
+    hours: int = Field(0, ge=0, le=720)
+
+    @property
+    def length(self) -> timedelta:
+        """All of it together."""
+        return timedelta(weeks=self.weeks, days=self.days, hours=self.hours)
+
+
+class DayOffset(ContentModel):
+    """A day counted from the campaign's start; day 0 is the start itself."""
+
+    weeks: int = Field(0, ge=0, le=104)
+    days: int = Field(0, ge=0, le=730)
+
+    @property
+    def length(self) -> timedelta:
+        """All of it together."""
+        return timedelta(weeks=self.weeks, days=self.days)
+
+
+class QuietHours(ContentModel):
+    """Local hours in which nothing is sent, over midnight.
+
+    Args:
+        after: the first quiet time in the evening.
+        until: the first time in the morning at which messages may be sent.
+    """
+
+    after: time = time(18)
+    until: time = time(8)
+
+
+class BudgetCaps(ContentModel):
+    """How many messages of all campaigns a learner may get (mission P5)."""
+
+    day: int = Field(1, ge=1)
+    week: int = Field(3, ge=1)
+    month: int = Field(8, ge=1)
+
+
+class Budget(ContentModel):
+    """What the campaign may take of a learner's attention.
+
+    Args:
+        priority: the higher one wins when several campaigns want the same learner on one day.
+        caps: most messages per local day, 7 days and 30 days.
+        quiet_hours: when nothing is sent, in the learner's zone.
+        weekdays: on which something may be sent.
+    """
+
+    priority: int = Field(0, ge=-100, le=100)
+    caps: BudgetCaps = BudgetCaps()
+    quiet_hours: QuietHours = QuietHours()
+    weekdays: tuple[Weekday, ...] = (Weekday.MON, Weekday.TUE, Weekday.WED, Weekday.THU, Weekday.FRI)
+
+    @model_validator(mode="after")
+    def _is_open_sometime(self) -> Budget:
+        if self.quiet_hours.until >= self.quiet_hours.after:
+            raise ValueError("quiet_hours leave no time to send: `until` (morning) must be before `after` (evening)")
+        if not self.weekdays:
+            raise ValueError("weekdays must name at least one day")
+        return self
+
+    @property
+    def window(self) -> SendWindow:
+        """The hours and days that are not quiet."""
+        return SendWindow(
+            opens=self.quiet_hours.until,
+            closes=self.quiet_hours.after,
+            weekdays=frozenset(day.number for day in self.weekdays),
+        )
+
+    @property
+    def limits(self) -> Caps:
+        """The caps as the ledger takes them."""
+        return Caps(per_day=self.caps.day, per_week=self.caps.week, per_month=self.caps.month)
+
+
+class GoalDue(ContentModel):
+    """When a goal is due: so long after the campaign's start, or on a date."""
+
+    after_start: DayOffset | None = None
+    on: date | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> GoalDue:
+        if (self.after_start is None) == (self.on is None):
+            raise ValueError("needs exactly one of `after_start` and `on`")
+        return self
+
+
+class Goal(ContentModel):
+    """A dated goal of the timeline, e.g. "open your page by Friday" (mission L2).
+
+    Args:
+        title: per language.
+        item: the campaign item whose due date this is; none for a goal that is about no item.
+    """
+
+    key: Key
+    title: dict[str, str] = Field(min_length=1)
+    due: GoalDue
+    item: ItemKey | None = None
+
+    def due_on(self, start: date) -> date:
+        """The day on which it is due, for learners who were there from the start."""
+        if self.due.on is not None:
+            return self.due.on
+        return start + (self.due.after_start.length if self.due.after_start else timedelta())
+
+
+class When(ContentModel):
+    """On which days a wave is sent; exactly one way of saying it.
+
+    Args:
+        after_start: once, so many weeks and days after the campaign's start.
+        weekly: on these weekdays, every week …
+        every_weeks: … or every so many weeks.
+        inactive_days: every working day, to learners silent for so many days …
+        inactive_rhythm: … and for so many times their own usual gap, where that is known.
+        working_days_from_due: every working day, to learners so many working days before (negative) or after their
+            own due date.
+        daily: every working day.
+        from_week, until_week: narrows a repeated wave to weeks of the campaign; the first is 1, both are included.
+    """
+
+    after_start: DayOffset | None = None
+    weekly: tuple[Weekday, ...] | None = Field(None, min_length=1)
+    every_weeks: int = Field(1, ge=1, le=26)
+    inactive_days: float | None = Field(None, gt=0, le=365)
+    inactive_rhythm: float | None = Field(None, gt=0, le=20)
+    working_days_from_due: int | None = Field(None, ge=-60, le=60)
+    daily: bool = False
+    from_week: Weeks | None = None
+    until_week: Weeks | None = None
+
+    @property
+    def is_about_inactivity(self) -> bool:
+        """Whether silence is what sends it."""
+        return self.inactive_days is not None or self.inactive_rhythm is not None
+
+    @model_validator(mode="after")
+    def _is_said_once(self) -> When:
+        ways = {
+            "after_start": self.after_start is not None,
+            "weekly": self.weekly is not None,
+            "inactive_days / inactive_rhythm": self.is_about_inactivity,
+            "working_days_from_due": self.working_days_from_due is not None,
+            "daily": self.daily,
+        }
+        said = [way for way, is_said in ways.items() if is_said]
+        if len(said) != 1:
+            found = " and ".join(said) if said else "none"
+            raise ValueError(f"needs exactly one of {', '.join(ways)}; found {found}")
+        if self.weekly is None and self.every_weeks != 1:
+            raise ValueError("every_weeks belongs to `weekly`")
+        if self.after_start is not None and (self.from_week or self.until_week):
+            raise ValueError("from_week and until_week belong to repeated waves, not to `after_start`")
+        if self.from_week and self.until_week and self.from_week > self.until_week:
+            raise ValueError(f"from_week {self.from_week} is after until_week {self.until_week}")
+        return self
+
+
+class Wave(ContentModel):
+    """One wave of a stage, or a series of them.
+
+    Args:
+        message: key of the message.
+        touch: push or pull; never left out (mission P4).
+        segment: narrows the campaign's audience.
+        state: narrows it to learners in one of these lifecycle states.
+        when: on which days.
+        hour: local hour, 0 to 23.
+        prefer_learner_hour: the learner's own preferred hour where it is known.
+        channels: in order of preference; the first usable one is taken.
+        items: how many items are recommended.
+        trend: key of the trend the message is about.
+        variants: names and weights of a split; ``standard`` is the message as written.
+        once: at most one message of this series per learner.
+        once_per_absence: at most one since the learner's last activity.
+        after: series (``stage.wave``) of which the learner must have got one.
+        min_gap_days: days that must lie between that one and this.
+        stop_when_active: activity between planning and sending cancels the message.
+        expires_after: when a message that could not be sent is stale.
+        approval_above: asks a person when more learners than this are addressed; the campaign's where left out.
+    """
+
+    key: Key
+    message: Key
+    touch: Touch
+    segment: Segment | None = None
+    state: tuple[LearnerState, ...] | None = Field(None, min_length=1)
+    when: When
+    hour: int = Field(9, ge=0, le=23)
+    prefer_learner_hour: bool = False
+    channels: tuple[Channel, ...] = Field(min_length=1)
+    items: int = Field(0, ge=0, le=10)
+    trend: Key | None = None
+    variants: dict[VariantName, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict)
+    once: bool = False
+    once_per_absence: bool = False
+    after: tuple[str, ...] = ()
+    min_gap_days: int = Field(0, ge=0, le=365)
+    stop_when_active: bool = False
+    expires_after: Span = Span(days=2)
+    approval_above: int | None = Field(None, ge=1)
+
+    @field_validator("channels")
+    @classmethod
+    def _no_channel_twice(cls, value: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a channel twice")
+        return value
+
+    @field_validator("expires_after")
+    @classmethod
+    def _lives_a_while(cls, value: Span) -> Span:
+        if value.length < timedelta(hours=1):
+            raise ValueError("must be an hour or more")
+        return value
+
+    @model_validator(mode="after")
+    def _gap_has_a_beginning(self) -> Wave:
+        if self.min_gap_days and not self.after:
+            raise ValueError("min_gap_days counts from the waves named in `after`; name one")
+        return self
+
+
+class Mix(ContentModel):
+    """The planned mix of a stage's touches, in percent (mission P4)."""
+
+    push: int = Field(ge=0, le=100)
+    pull: int = Field(ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _is_a_whole(self) -> Mix:
+        if self.push + self.pull != 100:
+            raise ValueError(f"push and pull must add up to 100, not {self.push + self.pull}")
+        return self
+
+
+class Stage(ContentModel):
+    """A stage: its planned mix and its waves."""
+
+    mix: Mix
+    waves: tuple[Wave, ...] = Field(min_length=1)
+
+
+class Stages(ContentModel):
+    """The stages of a campaign; a campaign may leave some out."""
+
+    launch: Stage | None = None
+    onboarding: Stage | None = None
+    recommendations: Stage | None = None
+    reengagement: Stage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What a campaign's waves refer to, found when its file was loaded.
+
+    Args:
+        languages: in which a message exists, the last resort first, by message key.
+        hashes: SHA-256 over all that a message is made of, by message key.
+        trends: by key.
+    """
+
+    languages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    trends: Mapping[str, Trend] = field(default_factory=dict)
+
+
+class Campaign(ContentModel):
+    """A campaign.
+
+    Args:
+        family: the message family people can opt out of.
+        message_class: ``class`` in the file: mandatory, service or nudge.
+        audience: whom the campaign is for.
+        items: keys of the catalogue items whose completion completes the campaign, in order.
+        language: the last resort for learners whose language no message speaks.
+        timezone: IANA zone of the campaign's dates, and of learners whose zone is unknown.
+        start: first local day.
+        weeks, end: how long; write one of them.
+        holdout: share of the audience, 0 to 0.5, who get nothing, so that the effect can be measured (mission D3).
+        approval_above: asks a person when a wave addresses more learners than this.
+        stop: shares above which the campaign holds itself (mission D5).
+    """
+
+    key: Key
+    name: str = Field(min_length=1, max_length=100)
+    brand: Key
+    family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    message_class: MessageClass = Field(alias="class")
+    audience: Segment = EVERYONE
+    items: tuple[ItemKey, ...] = Field(min_length=1)
+    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    timezone: str = "UTC"
+    start: date
+    weeks: Weeks | None = None
+    end: date | None = None
+    holdout: float = Field(0.0, ge=0, le=0.5)
+    budget: Budget = Budget()
+    goals: tuple[Goal, ...] = ()
+    stages: Stages
+    approval_above: int | None = Field(None, ge=1)
+    stop: StopThresholds = StopThresholds()
+    _references: References = PrivateAttr(default_factory=References)
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin") from error
+        return value
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Campaign:
+        if (self.weeks is None) == (self.end is None):
+            raise ValueError("needs exactly one of `weeks` and `end`")
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"ends on {self.end}, before it starts on {self.start}")
+        if self.message_class is MessageClass.MANDATORY and self.holdout:
+            raise ValueError("a mandatory campaign cannot hold anybody out: set holdout to 0")
+        return self
+
+    @property
+    def references(self) -> References:
+        """What the file refers to, as it was when the file was loaded."""
+        return self._references
+
+    def referring_to(self, references: References) -> Campaign:
+        """The same campaign with its references resolved."""
+        resolved = self.model_copy()
+        resolved._references = references
+        return resolved
+
+    @property
+    def ends_on(self) -> date:
+        """The last local day, included."""
+        return self.end if self.end is not None else self.start + timedelta(weeks=self.weeks or 0, days=-1)
+
+    def staged(self) -> Iterator[tuple[str, Stage]]:
+        """The stages that the campaign has, in order."""
+        for name in STAGES:
+            stage = getattr(self.stages, name)
+            if stage is not None:
+                yield name, stage
+
+    def waves(self) -> Iterator[tuple[str, Wave]]:
+        """All waves, with the name of their stage."""
+        for name, stage in self.staged():
+            for wave in stage.waves:
+                yield name, wave
