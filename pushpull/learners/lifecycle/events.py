@@ -49,6 +49,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from pushpull.db import UtcDateTime, insert_into
 from pushpull.learners.consent import blocked_channels
+from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import activity, consent, lifecycle, lifecycle_event, progress
 from pushpull.learners.verbs import (
     FAILING_VERBS,
@@ -190,16 +191,16 @@ def _take_back_voided(conn: Connection, campaign_id: int, items: Sequence[int]) 
     changed = 0
     for start in range(0, len(concerned), 5_000):
         people = concerned[start : start + 5_000]
-        _mark(conn, campaign_id, lifecycle.c.learner_id.in_(people))
+        _mark(conn, campaign_id, in_ids(lifecycle.c.learner_id, people))
         conn.execute(
             delete(lifecycle_event).where(
                 lifecycle_event.c.campaign_id == campaign_id,
-                lifecycle_event.c.learner_id.in_(people),
+                in_ids(lifecycle_event.c.learner_id, people),
                 lifecycle_event.c.kind.in_(_FROM_ACTIVITY),
             )
         )
         changed += len(people)
-        _from_activity(conn, campaign_id, items, activity.c.learner_id.in_(people))
+        _from_activity(conn, campaign_id, items, in_ids(activity.c.learner_id, people))
     return changed
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, literal,
 
 from pushpull.db import insert_into
 from pushpull.learners.lifecycle.states import Lifecycle, LifecycleEvent, Rules, fold
+from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import LearnerState, LifecycleKind
 
@@ -116,7 +117,7 @@ def _concerned(conn: Connection, campaign_id: int, as_of: datetime, *, everyone:
 def _states(conn: Connection, campaign_id: int, people: Sequence[int]) -> dict[int, LearnerState]:
     rows = conn.execute(
         select(lifecycle.c.learner_id, lifecycle.c.state).where(
-            lifecycle.c.campaign_id == campaign_id, lifecycle.c.learner_id.in_(people)
+            lifecycle.c.campaign_id == campaign_id, in_ids(lifecycle.c.learner_id, people)
         )
     )
     return {learner_id: LearnerState(state) for learner_id, state in rows}
@@ -131,7 +132,7 @@ def _events(conn: Connection, campaign_id: int, people: Sequence[int]) -> Iterat
             lifecycle_event.c.occurred_at,
             lifecycle_event.c.source_id,
         )
-        .where(lifecycle_event.c.campaign_id == campaign_id, lifecycle_event.c.learner_id.in_(people))
+        .where(lifecycle_event.c.campaign_id == campaign_id, in_ids(lifecycle_event.c.learner_id, people))
         .order_by(lifecycle_event.c.learner_id)
         .execution_options(yield_per=10_000)
     )
@@ -172,5 +173,5 @@ def _forget(conn: Connection, campaign_id: int, people: Sequence[int]) -> None:
     """No event is left: the learner is unaware, which is what having no row means."""
     if people:
         conn.execute(
-            delete(lifecycle).where(lifecycle.c.campaign_id == campaign_id, lifecycle.c.learner_id.in_(people))
+            delete(lifecycle).where(lifecycle.c.campaign_id == campaign_id, in_ids(lifecycle.c.learner_id, people))
         )

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Exists,
     Select,
-    String,
     Table,
     and_,
-    bindparam,
     exists,
     false,
     func,
@@ -32,11 +28,9 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from pushpull.catalogue.tables import item
+from pushpull.learners.lists import in_texts
 from pushpull.learners.segments.nodes import (
     ANY_ITEM,
     CAMPAIGN_ITEMS,
@@ -92,28 +86,6 @@ def compile_segment(segment: Segment, context: SegmentContext) -> ColumnElement[
         SegmentError: the segment asks for something that the context does not have.
     """
     return _condition(segment.root, context)
-
-
-class in_texts(FunctionElement[bool]):  # noqa: N801  (named as SQL functions are)
-    """``column IN (a list of any length)``, the list bound as one JSON text."""
-
-    type = Boolean()
-    inherit_cache = True
-
-    def __init__(self, column: ColumnElement[Any], values: Sequence[str]) -> None:
-        super().__init__(column, bindparam("texts", orjson.dumps(list(values)).decode(), String, unique=True))
-
-
-@compiles(in_texts, "sqlite")
-def _in_texts_on_sqlite(element: in_texts, compiler: SQLCompiler, **kw: Any) -> str:
-    column, values = (compiler.process(each, **kw) for each in element.clauses)
-    return f"({column} IN (SELECT value FROM json_each({values})))"  # noqa: S608  (placeholders, not values)
-
-
-@compiles(in_texts, "postgresql")
-def _in_texts_on_postgresql(element: in_texts, compiler: SQLCompiler, **kw: Any) -> str:
-    column, values = (compiler.process(each, **kw) for each in element.clauses)
-    return f"({column} IN (SELECT jsonb_array_elements_text(CAST({values} AS JSONB))))"
 
 
 def _condition(node: AnyNode, context: SegmentContext) -> ColumnElement[bool]:  # noqa: PLR0911  (a table of nodes)
