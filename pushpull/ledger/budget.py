@@ -6,25 +6,18 @@ was not sent; so the book never says less than what a learner may have received.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
-    CTE,
-    ColumnElement,
     Connection,
-    FromClause,
-    Subquery,
-    case,
     delete,
-    func,
     insert,
-    literal,
     select,
 )
 
-from pushpull.learners.tables import learner
 from pushpull.ledger.specs import Caps, WaveSpec
 from pushpull.ledger.tables import campaign, contact, delivery, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, WaveStatus
@@ -50,72 +43,91 @@ class OrganisationCaps:
         )
 
 
-def used(batch: CTE, clock: FromClause, *, lane: str) -> Subquery:
-    """``used(learner_id, day, week, month)``: messages already in the book, for the learners of a batch."""
-    today = clock.c.local_day
-    return (
-        select(
-            contact.c.learner_id,
-            func.sum(case((contact.c.local_day == today, 1), else_=0)).label("day"),
-            func.sum(case((contact.c.local_day > today - _WEEK, 1), else_=0)).label("week"),
-            func.sum(case((contact.c.local_day > today - _MONTH, 1), else_=0)).label("month"),
-        )
-        .select_from(
-            batch.join(contact, contact.c.learner_id == batch.c.learner_id)
-            .join(learner, learner.c.id == contact.c.learner_id)
-            .join(clock, clock.c.zone == func.coalesce(learner.c.timezone, ""))
-        )
-        .where(contact.c.lane == lane)
-        .group_by(contact.c.learner_id)
-        .subquery("used")
-    )
+@dataclass(slots=True)
+class Spent:
+    """What a learner already got on this local day, in the last 7 and in the last 30 of them."""
+
+    day: int = 0
+    week: int = 0
+    month: int = 0
+
+    def reaches(self, caps: Caps) -> bool:
+        """Whether one more message would be too many."""
+        return self.day >= caps.per_day or self.week >= caps.per_week or self.month >= caps.per_month
 
 
-def rivals(connection: Connection, batch: CTE, clock: FromClause, spec: WaveSpec) -> Subquery | None:
-    """``rivals(learner_id, count)``: today's waiting messages of higher priority for the learners of a batch.
+def spent(connection: Connection, today: Mapping[int, int], *, lane: str) -> dict[int, Spent]:
+    """Count the book's entries of some learners.
 
-    Returns:
-        None when no other wave outranks this one.
+    Args:
+        today: the ordinal of each learner's local date, by learner id.
+        lane: the budget: mandatory messages have one of their own.
     """
-    outranking = connection.execute(
-        select(wave.c.id)
-        .select_from(wave.join(campaign, campaign.c.id == wave.c.campaign_id))
-        .where(
-            wave.c.finished_at.is_(None),
-            wave.c.status == WaveStatus.OPEN.value,
-            campaign.c.status == WaveStatus.OPEN.value,
-            wave.c.priority > spec.priority,
-            (wave.c.message_class == MessageClass.MANDATORY.value) == (spec.message_class is MessageClass.MANDATORY),
+    book: dict[int, Spent] = {learner_id: Spent() for learner_id in today}
+    if not today:
+        return book
+    rows = connection.execute(
+        select(contact.c.learner_id, contact.c.local_day).where(
+            contact.c.learner_id.between(min(today), max(today)),
+            contact.c.learner_id.in_(list(today)),
+            contact.c.local_day > min(today.values()) - _MONTH,
+            contact.c.lane == lane,
         )
-    ).scalars()
-    wave_ids = list(outranking)
-    if not wave_ids:
-        return None
-    return (
-        select(delivery.c.learner_id, func.count().label("count"))
-        .select_from(
-            batch.join(delivery, delivery.c.learner_id == batch.c.learner_id)
-            .join(learner, learner.c.id == delivery.c.learner_id)
-            .join(clock, clock.c.zone == func.coalesce(learner.c.timezone, ""))
-        )
-        .where(delivery.c.wave_id.in_(wave_ids), delivery.c.state.in_(_WAITING), delivery.c.due_at < clock.c.ends_at)
-        .group_by(delivery.c.learner_id)
-        .subquery("rivals")
     )
+    for learner_id, day in rows:
+        age = today[learner_id] - day
+        entry = book[learner_id]
+        entry.day += age <= 0
+        entry.week += age < _WEEK
+        entry.month += age < _MONTH
+    return book
 
 
-def enter(connection: Connection, handed: ColumnElement[bool], clock: FromClause, *, lane: str) -> None:
-    """Enter the deliveries that satisfy ``handed`` into the book, on their learners' local day."""
-    rows = (
-        select(delivery.c.learner_id, clock.c.local_day, delivery.c.handover_id, literal(lane))
-        .select_from(
-            delivery.join(learner, learner.c.id == delivery.c.learner_id).join(
-                clock, clock.c.zone == func.coalesce(learner.c.timezone, "")
+def outranking_waves(connection: Connection, spec: WaveSpec) -> list[int]:
+    """The open waves of higher priority in the same lane: they go first when both want the same person."""
+    return list(
+        connection.execute(
+            select(wave.c.id)
+            .select_from(wave.join(campaign, campaign.c.id == wave.c.campaign_id))
+            .where(
+                wave.c.finished_at.is_(None),
+                wave.c.status == WaveStatus.OPEN.value,
+                campaign.c.status == WaveStatus.OPEN.value,
+                wave.c.priority > spec.priority,
+                (wave.c.message_class == MessageClass.MANDATORY.value)
+                == (spec.message_class is MessageClass.MANDATORY),
             )
-        )
-        .where(handed)
+        ).scalars()
     )
-    connection.execute(insert(contact).from_select(["learner_id", "local_day", "handover_id", "lane"], rows))
+
+
+def rivals(connection: Connection, day_ends: Mapping[int, datetime], waves: Sequence[int]) -> dict[int, int]:
+    """How many messages of ``waves`` are waiting to reach each learner before the end of the local day."""
+    counts: dict[int, int] = dict.fromkeys(day_ends, 0)
+    if not waves or not day_ends:
+        return counts
+    rows = connection.execute(
+        select(delivery.c.learner_id, delivery.c.due_at).where(
+            delivery.c.wave_id.in_(waves),
+            delivery.c.learner_id.between(min(day_ends), max(day_ends)),
+            delivery.c.learner_id.in_(list(day_ends)),
+            delivery.c.state.in_(_WAITING),
+        )
+    )
+    for learner_id, due_at in rows:
+        counts[learner_id] += due_at < day_ends[learner_id]
+    return counts
+
+
+def enter(connection: Connection, handover_id: UUID, days: Mapping[int, int], *, lane: str) -> None:
+    """Enter a handover's messages into the book: each learner's local day, by learner id."""
+    connection.execute(
+        insert(contact),
+        [
+            {"learner_id": learner_id, "local_day": day, "handover_id": handover_id, "lane": lane}
+            for learner_id, day in days.items()
+        ],
+    )
 
 
 def strike_out(connection: Connection, handover_id: UUID, learner_ids: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CTE, ColumnElement, Connection, and_, select, update
+from sqlalchemy import CTE, BigInteger, ColumnElement, Connection, SmallInteger, String, and_, bindparam, select, update
 
 from pushpull.db import database_now
 from pushpull.ledger.tables import delivery
@@ -66,9 +66,31 @@ class Batch:
             delivery.c.state == DeliveryState.CLAIMED.value,
         )
 
-    def learners(self) -> CTE:
-        """``batch(learner_id, …)``: the rows still held, for other statements to join."""
-        return select(delivery.c.learner_id, delivery.c.expires_at).where(self.mine()).cte("batch")
+    def parameters(self) -> dict[str, object]:
+        """What :func:`claimed_rows` is asked with."""
+        return {
+            "batch_wave": self.wave_id,
+            "batch_rotation": self.rotation,
+            "batch_first": self.first,
+            "batch_last": self.last,
+            "batch_token": self.token,
+        }
+
+
+def claimed_rows() -> CTE:
+    """``batch(learner_id, item_id, expires_at)``: the rows a batch still holds, for prepared statements to join."""
+    return (
+        select(delivery.c.learner_id, delivery.c.item_id, delivery.c.expires_at)
+        .where(
+            delivery.c.wave_id == bindparam("batch_wave", type_=BigInteger),
+            delivery.c.rotation == bindparam("batch_rotation", type_=SmallInteger),
+            delivery.c.learner_id >= bindparam("batch_first", type_=BigInteger),
+            delivery.c.learner_id <= bindparam("batch_last", type_=BigInteger),
+            delivery.c.claimed_by == bindparam("batch_token", type_=String),
+            delivery.c.state == DeliveryState.CLAIMED.value,
+        )
+        .cte("batch")
+    )
 
 
 def claim(
@@ -97,8 +119,17 @@ def claim(
     Returns:
         None when nothing is due.
     """
-    due = (
-        select(delivery.c.learner_id)
+    # Locked first, updated by key and range: with no statistics on fresh rows yet, PostgreSQL would otherwise choose to
+    # read the whole wave for every batch.
+    due = connection.execute(
+        select(
+            delivery.c.learner_id,
+            delivery.c.variant,
+            delivery.c.language,
+            delivery.c.item_id,
+            delivery.c.attempt,
+            delivery.c.expires_at,
+        )
         .where(
             delivery.c.wave_id == wave_id,
             delivery.c.rotation == rotation,
@@ -111,15 +142,18 @@ def claim(
         .order_by(delivery.c.learner_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
-        .cte("due")
-    )
+    ).all()
+    if not due:
+        return None
+    rows = tuple(Claimed(*row) for row in due)
     lease_until = database_now(connection) + lease
-    claimed = connection.execute(
+    connection.execute(
         update(delivery)
         .where(
             delivery.c.wave_id == wave_id,
             delivery.c.rotation == rotation,
-            delivery.c.learner_id.in_(select(due.c.learner_id)),
+            delivery.c.learner_id.between(rows[0].learner_id, rows[-1].learner_id),
+            delivery.c.learner_id.in_([row.learner_id for row in rows]),
         )
         .values(
             state=DeliveryState.CLAIMED.value,
@@ -127,18 +161,7 @@ def claim(
             lease_until=lease_until,
             epoch=delivery.c.epoch + 1,
         )
-        .returning(
-            delivery.c.learner_id,
-            delivery.c.variant,
-            delivery.c.language,
-            delivery.c.item_id,
-            delivery.c.attempt,
-            delivery.c.expires_at,
-        )
-    ).all()
-    if not claimed:
-        return None
-    rows = tuple(sorted((Claimed(*row) for row in claimed), key=lambda row: row.learner_id))
+    )
     return Batch(wave_id, rotation, channel, token, lease_until, rows)
 
 

@@ -22,7 +22,7 @@ from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
 from pushpull.ledger.eligibility import Terms
-from pushpull.ledger.handovers import Handover, Intent, intend
+from pushpull.ledger.handovers import Handover, Intent, Recheck, intend
 from pushpull.ledger.outcomes import ChannelStopped, NotSent, Outcome, Uncertain
 from pushpull.ledger.settling import HandoverRef, Settled, record
 from pushpull.ledger.stopping import stop_signal
@@ -156,6 +156,8 @@ class _Worker:
     ) -> None:
         self._engine, self._rules, self._courier, self._options = engine, rules, courier, options
         self._on_step, self._monotonic = on_step, monotonic
+        with reading(engine) as connection:
+            self._recheck = Recheck(connection, rules, options.caps)
         self.result = DrainResult()
 
     def claim(self, shard: Shard, channel: str, cursor: int) -> Batch | None:
@@ -213,8 +215,7 @@ class _Worker:
             return intend(
                 connection,
                 batch,
-                self._rules,
-                caps=self._options.caps,
+                self._recheck,
                 request_size=self._courier.request_size(batch.channel),
                 lease=self._options.lease,
                 deadline=self._options.deadline,

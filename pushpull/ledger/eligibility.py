@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     FromClause,
@@ -93,7 +94,7 @@ def planned_rows(connection: Connection, rules: Terms, kinds: Spread) -> Select[
         those who will be sent to.
     """
     spec = rules.spec
-    judged = _Judged(connection, rules, kinds, batch=None)
+    judged = _Judged(connection, rules, kinds=kinds)
     moment, spoken = send_times(kinds, spec, as_of=rules.as_of), languages(kinds, spec)
     hour = (
         func.coalesce(learner.c.preferred_hour, spec.hour) if spec.prefer_learner_hour else literal(spec.hour, Integer)
@@ -115,9 +116,13 @@ def planned_rows(connection: Connection, rules: Terms, kinds: Spread) -> Select[
     ).select_from(source)
 
 
-def rechecked(connection: Connection, rules: Terms, kinds: Spread, *, batch: Select[tuple[int]]) -> Select[Any]:
-    """The statement that asks again, just before sending: ``learner_id, reason, channel`` for a claimed batch."""
-    judged = _Judged(connection, rules, kinds, batch=batch)
+def rechecked(connection: Connection, rules: Terms, batch: CTE) -> Select[Any]:
+    """The statement that asks again, just before sending: ``learner_id, reason, channel`` for a claimed batch.
+
+    Args:
+        batch: ``learner_id`` and ``item_id`` of the claimed deliveries.
+    """
+    judged = _Judged(connection, rules, batch=batch)
     reasons = list(judged.reasons)
     if rules.spec.stop_when_active and rules.planned_as_of is not None:
         reasons.append((_active_since(rules, rules.planned_as_of), Reason.ACTIVE_AGAIN))
@@ -125,7 +130,7 @@ def rechecked(connection: Connection, rules: Terms, kinds: Spread, *, batch: Sel
     return (
         select(learner.c.id.label("learner_id"), _first(reasons).label("reason"), judged.channel.label("channel"))
         .select_from(judged.source)
-        .where(learner.c.id.in_(batch))
+        .where(learner.c.id.in_(select(batch.c.learner_id)))
     )
 
 
@@ -159,22 +164,23 @@ class _Judged:
     """The parts of a verdict: what is joined, on which side a learner is, over what, and which rules speak against."""
 
     def __init__(
-        self, connection: Connection, rules: Terms, kinds: Spread, *, batch: Select[tuple[int]] | None
+        self, connection: Connection, rules: Terms, *, kinds: Spread | None = None, batch: CTE | None = None
     ) -> None:
         spec = rules.spec
-        blocked = blocked_channels(spec.family, spec.channels, among=batch)
-        withdrawn = _withdrawn(rules, batch)
+        among = None if batch is None else select(batch.c.learner_id)
+        blocked = blocked_channels(spec.family, spec.channels, among=among)
+        withdrawn = _withdrawn(rules, among)
         self.source: FromClause = learner.outerjoin(blocked, blocked.c.learner_id == learner.c.id).outerjoin(
             withdrawn, withdrawn.c.learner_id == learner.c.id
         )
         self.item: ColumnElement[int | None] = literal(None, Integer)
         if spec.due_offset is not None:
-            due = _due(rules, kinds, batch)
+            due = _due(rules, kinds) if kinds is not None else _still_due(batch)
             self.source = self.source.join(due, due.c.learner_id == learner.c.id)
             self.item = func.coalesce(due.c.open_item, due.c.any_item)
             is_done = due.c.open_item.is_(None)
         else:
-            done = _completed(rules, batch)
+            done = _completed(rules, among)
             self.source = self.source.outerjoin(done, done.c.learner_id == learner.c.id)
             is_done = done.c.learner_id.is_not(None)
         self.arm = arm(spec, global_holdout=rules.global_holdout)
@@ -253,7 +259,7 @@ def _withdrawn(rules: Terms, batch: Select[tuple[int]] | None) -> FromClause:
     return _among(statement.where(left), batch).subquery("withdrawn")
 
 
-def _due(rules: Terms, kinds: Spread, batch: Select[tuple[int]] | None) -> FromClause:
+def _due(rules: Terms, kinds: Spread) -> FromClause:
     """Per learner, the item whose due date puts the wave's day at the wanted distance; an open one first."""
     window = due_windows(kinds, rules.spec)
     in_window = and_(
@@ -271,7 +277,25 @@ def _due(rules: Terms, kinds: Spread, batch: Select[tuple[int]] | None) -> FromC
         .where(progress.c.item_id.in_(rules.item_ids))
         .group_by(progress.c.learner_id)
     )
-    return _among(statement, batch).subquery("due")
+    return statement.subquery("due")
+
+
+def _still_due(batch: CTE | None) -> FromClause:
+    """Per claimed delivery, whether the item it reminds of is still open."""
+    assert batch is not None  # planning knows the zones, the re-check knows the batch
+    return (
+        select(
+            progress.c.learner_id,
+            case((progress.c.completed_at.is_(None), progress.c.item_id)).label("open_item"),
+            progress.c.item_id.label("any_item"),
+        )
+        .select_from(
+            batch.join(
+                progress, and_(progress.c.learner_id == batch.c.learner_id, progress.c.item_id == batch.c.item_id)
+            )
+        )
+        .subquery("due")
+    )
 
 
 def _among(statement: Select[tuple[int]], batch: Select[tuple[int]] | None) -> Select[tuple[int]]:

@@ -13,16 +13,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, and_, case, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, case, func, insert, select, update
 
 from pushpull.db import database_now
 from pushpull.learners.tables import learner
-from pushpull.ledger.budget import OrganisationCaps, enter, rivals, used
+from pushpull.ledger.budget import OrganisationCaps, Spent, enter, outranking_waves, rivals, spent
 from pushpull.ledger.campaigns import paused_channels
-from pushpull.ledger.claims import Batch, put_back
+from pushpull.ledger.claims import Batch, claimed_rows, put_back
 from pushpull.ledger.eligibility import Terms, rechecked
 from pushpull.ledger.specs import Caps
-from pushpull.ledger.spread import clocks, spread
+from pushpull.ledger.spread import Clocks, LocalTime
 from pushpull.ledger.tables import campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import DeliveryState, Reason, WaveStatus
 
@@ -56,12 +56,67 @@ class Intent:
     stopped: str | None = None
 
 
+class Recheck:
+    """The re-check of one wave at one moment, prepared once and asked for every batch.
+
+    Args:
+        rules: the wave's terms; ``rules.as_of`` is the campaign's clock.
+        caps: the organisation's caps.
+    """
+
+    def __init__(self, connection: Connection, rules: Terms, caps: OrganisationCaps) -> None:
+        self.rules = rules
+        self.caps = caps.binding(rules.spec)
+        zones = connection.execute(select(func.coalesce(learner.c.timezone, "")).distinct()).scalars().all()
+        self.clocks = Clocks(rules.spec, now=rules.as_of, zones=zones)
+        self.outranking = outranking_waves(connection, rules.spec)
+        batch = claimed_rows()
+        verdict = rechecked(connection, rules, batch).subquery("verdict")
+        self._statement = (
+            select(
+                batch.c.learner_id,
+                batch.c.expires_at,
+                verdict.c.learner_id.label("judged"),
+                verdict.c.reason,
+                verdict.c.channel,
+                func.coalesce(learner.c.timezone, "").label("zone"),
+            )
+            .select_from(
+                batch.join(learner, learner.c.id == batch.c.learner_id).outerjoin(
+                    verdict, verdict.c.learner_id == batch.c.learner_id
+                )
+            )
+            .order_by(batch.c.learner_id)
+        )
+        # Serialises with opt-outs and with other campaigns' handovers to the same people, so that neither a cap nor an
+        # opt-out can be missed between the question and the commit. Ascending: two workers never wait in a circle.
+        self._lock = (
+            select(learner.c.id)
+            .where(learner.c.id.in_(select(batch.c.learner_id)))
+            .order_by(learner.c.id)
+            .with_for_update(key_share=True)
+        )
+
+    def decide(self, connection: Connection, batch: Batch) -> Decisions:
+        """Lock the batch's learners and ask every rule again."""
+        connection.execute(self._lock, batch.parameters()).all()
+        rows = connection.execute(self._statement, batch.parameters()).all()
+        times = {row.learner_id: self.clocks[row.zone] for row in rows}
+        lane = self.rules.spec.message_class.lane
+        book = spent(connection, {learner_id: time.day for learner_id, time in times.items()}, lane=lane)
+        ends = {learner_id: time.ends_at for learner_id, time in times.items()}
+        waiting = rivals(connection, ends, self.outranking)
+        decided = Decisions(batch, self.rules, self.caps)
+        for row in rows:
+            decided.judge(row, times[row.learner_id], book[row.learner_id], waiting[row.learner_id])
+        return decided
+
+
 def intend(
     connection: Connection,
     batch: Batch,
-    rules: Terms,
+    recheck: Recheck,
     *,
-    caps: OrganisationCaps,
     request_size: int,
     lease: timedelta,
     deadline: timedelta,
@@ -69,26 +124,25 @@ def intend(
     """Decide about a claimed batch and write its handovers.
 
     Args:
-        rules: the wave's terms at this moment.
         request_size: messages per provider request.
         lease: how long the rows stay ours from now on.
         deadline: how long the provider may take; shorter than the lease.
     """
-    stopped = _stopped(connection, batch, rules)
+    stopped = _stopped(connection, batch, recheck.rules)
     if stopped:
         put_back(connection, batch)
         return Intent(stopped=stopped)
-    _lock_learners(connection, batch)
-    decided = _Decisions(batch, rules, caps.binding(rules.spec))
-    for row in _verdicts(connection, batch, rules):
-        decided.judge(row)
+    decided = recheck.decide(connection, batch)
     decided.write(connection)
-    database_time = database_now(connection)
+    learner_ids = list(decided.send)
     handovers = tuple(
-        Handover(uuid4(), tuple(decided.send[start : start + request_size]))
-        for start in range(0, len(decided.send), request_size)
+        Handover(uuid4(), tuple(learner_ids[start : start + request_size]))
+        for start in range(0, len(learner_ids), request_size)
     )
-    _write_handovers(connection, batch, rules, handovers, at=database_time, lease=lease, deadline=deadline)
+    _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline)
+    for each in handovers:
+        days = {learner_id: decided.send[learner_id] for learner_id in each.learner_ids}
+        enter(connection, each.id, days, lane=recheck.rules.spec.message_class.lane)
     return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
 
 
@@ -108,66 +162,18 @@ def _stopped(connection: Connection, batch: Batch, rules: Terms) -> str | None:
     return f"channel paused: {paused[batch.channel]}" if batch.channel in paused else None
 
 
-def _lock_learners(connection: Connection, batch: Batch) -> None:
-    # Serialises with opt-outs and with other campaigns' handovers to the same people, so that neither a cap nor an
-    # opt-out can be missed between the question and the commit. Ascending order: two workers never wait in a circle.
-    batch_rows = batch.learners()
-    connection.execute(
-        select(learner.c.id)
-        .where(learner.c.id.in_(select(batch_rows.c.learner_id)))
-        .order_by(learner.c.id)
-        .with_for_update(key_share=True)
-    ).all()
-
-
-def _verdicts(connection: Connection, batch: Batch, rules: Terms) -> Sequence[Any]:
-    rows = batch.learners()
-    ids = select(rows.c.learner_id)
-    kinds = spread(connection, among=ids)
-    clock = clocks(kinds, rules.spec, now=rules.as_of)
-    verdict = rechecked(connection, rules, kinds, batch=ids).subquery("verdict")
-    spent = used(rows, clock, lane=rules.spec.message_class.lane)
-    rival = rivals(connection, rows, clock, rules.spec)
-    source = (
-        rows.join(learner, learner.c.id == rows.c.learner_id)
-        .join(clock, clock.c.zone == func.coalesce(learner.c.timezone, ""))
-        .outerjoin(verdict, verdict.c.learner_id == rows.c.learner_id)
-        .outerjoin(spent, spent.c.learner_id == rows.c.learner_id)
-    )
-    if rival is not None:
-        source = source.outerjoin(rival, rival.c.learner_id == rows.c.learner_id)
-    return connection.execute(
-        select(
-            rows.c.learner_id,
-            rows.c.expires_at,
-            verdict.c.learner_id.label("judged"),
-            verdict.c.reason,
-            verdict.c.channel,
-            clock.c.is_open,
-            clock.c.next_open,
-            clock.c.tomorrow,
-            clock.c.local_day,
-            func.coalesce(spent.c.day, 0).label("day"),
-            func.coalesce(spent.c.week, 0).label("week"),
-            func.coalesce(spent.c.month, 0).label("month"),
-            (func.coalesce(rival.c.count, 0) if rival is not None else literal(0)).label("rivals"),
-        )
-        .select_from(source)
-        .order_by(rows.c.learner_id)
-    ).all()
-
-
-class _Decisions:
+class Decisions:
     """Sorts a batch's rows into sent, skipped, held and rerouted, then writes the last three."""
 
     def __init__(self, batch: Batch, rules: Terms, caps: Caps) -> None:
         self._batch, self._now, self._caps = batch, rules.as_of, caps
-        self.send: list[int] = []
+        #: Who is sent to, with the ordinal of the local day it counts for.
+        self.send: dict[int, int] = {}
         self._skip: dict[str, list[int]] = defaultdict(list)
         self._hold: dict[tuple[str, datetime], list[int]] = defaultdict(list)
         self._reroute: dict[str, list[int]] = defaultdict(list)
 
-    def judge(self, row: Any) -> None:
+    def judge(self, row: Any, local: LocalTime, spent: Spent, rivals: int) -> None:
         """Put one learner where the verdict says."""
         reason = row.reason if row.judged is not None else Reason.NO_LONGER_IN_SEGMENT.value
         if reason is not None:
@@ -176,14 +182,14 @@ class _Decisions:
             self._skip[Reason.EXPIRED.value].append(row.learner_id)
         elif row.channel != self._batch.channel:
             self._reroute[row.channel].append(row.learner_id)
-        elif not row.is_open:
-            self._wait(row, Reason.QUIET_HOURS, until=row.next_open)
-        elif row.day >= self._caps.per_day or row.week >= self._caps.per_week or row.month >= self._caps.per_month:
-            self._wait(row, Reason.CAPPED, until=row.tomorrow)
-        elif row.rivals and row.day + row.rivals >= self._caps.per_day:
-            self._wait(row, Reason.YIELDED, until=row.tomorrow)
+        elif not local.is_open:
+            self._wait(row, Reason.QUIET_HOURS, until=local.next_open)
+        elif spent.reaches(self._caps):
+            self._wait(row, Reason.CAPPED, until=local.tomorrow)
+        elif rivals and spent.day + rivals >= self._caps.per_day:
+            self._wait(row, Reason.YIELDED, until=local.tomorrow)
         else:
-            self.send.append(row.learner_id)
+            self.send[row.learner_id] = local.day
 
     def _wait(self, row: Any, reason: Reason, *, until: datetime) -> None:
         # What would be stale by the time it may go is given up now, with the reason that made it wait.
@@ -226,12 +232,12 @@ def _write_handovers(
     rules: Terms,
     handovers: Sequence[Handover],
     *,
-    at: datetime,
     lease: timedelta,
     deadline: timedelta,
 ) -> None:
     if not handovers:
         return
+    at = database_now(connection)
     connection.execute(
         insert(handover),
         [
@@ -253,7 +259,7 @@ def _write_handovers(
         ],
     )
     for each in handovers:
-        # Rows that were skipped or held just now are no longer ours, so the range is exact unless requests are small.
+        # Rows that were skipped or held just now are no longer ours, so the range is exact.
         mine = and_(batch.mine(), delivery.c.learner_id.between(each.learner_ids[0], each.learner_ids[-1]))
         connection.execute(
             update(delivery)
@@ -266,12 +272,3 @@ def _write_handovers(
                 lease_until=at + lease,
             )
         )
-    span = and_(
-        delivery.c.wave_id == batch.wave_id,
-        delivery.c.rotation == batch.rotation,
-        delivery.c.learner_id.between(batch.first, batch.last),
-        delivery.c.claimed_by == batch.token,
-        delivery.c.state == DeliveryState.HANDING_OVER.value,
-    )
-    kinds = spread(connection, among=select(delivery.c.learner_id).where(span))
-    enter(connection, span, clocks(kinds, rules.spec, now=rules.as_of), lane=rules.spec.message_class.lane)

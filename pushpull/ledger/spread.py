@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import CTE, Boolean, Connection, Integer, Select, String, column, func, null, select
+from sqlalchemy import CTE, Connection, Integer, Select, String, column, func, null, select
 
 from pushpull.db import UtcDateTime, table_of
 from pushpull.learners.tables import learner
@@ -108,28 +108,48 @@ def _day_bounds(zone: str, day: date) -> tuple[datetime, datetime]:
     return timing.local_instant(zone, day, time()), timing.local_instant(zone, day + timedelta(days=1), time())
 
 
-def clocks(kinds: Spread, spec: WaveSpec, *, now: datetime) -> CTE:
-    """``clock(zone, is_open, next_open, ends_at, tomorrow, local_day)``: what time it is for the learners of each zone.
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """What time it is for the learners of one zone.
 
-    ``ends_at`` is the end of the local day; ``tomorrow`` the next day's sending time; ``local_day`` the day's ordinal,
-    the unit of the attention budget.
+    Args:
+        next_open: the first instant from now on at which they may get a message; now itself inside the window.
+        ends_at: the end of their local day.
+        tomorrow: the wave's sending time on the next day.
+        day: the ordinal of their local date, the unit of the attention budget.
     """
-    everywhere = [zone for zone in kinds.zones if zone] or [spec.timezone]
-    rows = []
-    for zone in kinds.zones:
+
+    is_open: bool
+    next_open: datetime
+    ends_at: datetime
+    tomorrow: datetime
+    day: int
+
+
+class Clocks(dict[str, LocalTime]):
+    """Local times by zone at one moment, computed when first asked for; "" is an unknown zone.
+
+    Args:
+        zones: the organisation's zones: a text message to an unknown zone needs daytime in all of them.
+    """
+
+    def __init__(self, spec: WaveSpec, *, now: datetime, zones: Sequence[str]) -> None:
+        super().__init__()
+        self._spec, self._now = spec, now
+        self._everywhere = [zone for zone in zones if zone] or [spec.timezone]
+
+    def __missing__(self, zone: str) -> LocalTime:
+        spec, now = self._spec, self._now
         place = zone or spec.timezone
         today = timing.local_day(now, place)
         opens = timing.next_open(now, place, spec.window)
         if not zone and Channel.SMS in spec.channels:
-            opens = timing.next_open_everywhere(now, everywhere, spec.window) or opens
-        tomorrow = timing.send_instant(place, today + timedelta(days=1), spec.hour, spec.window)
-        rows.append((zone, opens <= now, opens, _day_bounds(place, today)[1], tomorrow, today.toordinal()))
-    columns = [
-        column("zone", String),
-        column("is_open", Boolean),
-        column("next_open", UtcDateTime()),
-        column("ends_at", UtcDateTime()),
-        column("tomorrow", UtcDateTime()),
-        column("local_day", Integer),
-    ]
-    return table_of("clock", columns, rows)
+            opens = timing.next_open_everywhere(now, self._everywhere, spec.window) or opens
+        self[zone] = LocalTime(
+            is_open=opens <= now,
+            next_open=opens,
+            ends_at=_day_bounds(place, today)[1],
+            tomorrow=timing.send_instant(place, today + timedelta(days=1), spec.hour, spec.window),
+            day=today.toordinal(),
+        )
+        return self[zone]
