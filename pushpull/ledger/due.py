@@ -1,0 +1,147 @@
+"""What is due: the waves a dispatcher has to look at now, those that are too late to send unasked, and the next instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, case, distinct, func, select
+
+from pushpull.ledger.campaigns import hold_wave
+from pushpull.ledger.eligibility import Terms, campaign_items
+from pushpull.ledger.specs import WaveSpec
+from pushpull.ledger.tables import campaign, delivery, wave
+from pushpull.ledger.vocabulary import DeliveryState, HoldReason, MessageClass, WaveStatus
+
+_WAITING = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)
+
+
+@dataclass(frozen=True)
+class DueWave:
+    """A rotation of a wave with deliveries that are due.
+
+    Args:
+        due: how many.
+    """
+
+    wave_id: int
+    rotation: int
+    due: int
+    rules: Terms
+
+
+def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -> list[DueWave]:
+    """Waves with due deliveries, in the order they deserve the learners' attention.
+
+    Mandatory messages have a lane of their own and go first; then the higher priority; then the earlier wave.
+
+    Args:
+        now: the campaign's clock, UTC.
+    """
+    rows = connection.execute(
+        select(
+            wave.c.id,
+            delivery.c.rotation,
+            wave.c.spec,
+            wave.c.campaign_id,
+            wave.c.planned_as_of,
+            func.count().label("due"),
+        )
+        .select_from(
+            wave.join(campaign, campaign.c.id == wave.c.campaign_id).join(delivery, delivery.c.wave_id == wave.c.id)
+        )
+        .where(
+            wave.c.finished_at.is_(None),
+            wave.c.planned_at.is_not(None),
+            wave.c.status == WaveStatus.OPEN.value,
+            campaign.c.status == WaveStatus.OPEN.value,
+            delivery.c.state.in_(_WAITING),
+            delivery.c.due_at <= now,
+        )
+        .group_by(wave.c.id, delivery.c.rotation)
+        .order_by(
+            case((wave.c.message_class == MessageClass.MANDATORY.value, 0), else_=1),
+            wave.c.priority.desc(),
+            wave.c.scheduled_for,
+            wave.c.id,
+            delivery.c.rotation,
+        )
+    ).all()
+    return [
+        DueWave(
+            wave_id=row.id,
+            rotation=row.rotation,
+            due=row.due,
+            rules=Terms(
+                spec=WaveSpec.model_validate(row.spec),
+                campaign_id=row.campaign_id,
+                item_ids=campaign_items(connection, row.campaign_id),
+                as_of=now,
+                global_holdout=global_holdout,
+                planned_as_of=row.planned_as_of,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def hold_misfires(connection: Connection, *, now: datetime) -> list[tuple[int, int]]:
+    """Hold waves that should have started long ago: a person decides whether they are still wanted.
+
+    A wave is late when deliveries nobody tried yet were due more than its grace ago. A wave that a person released
+    since they were due is not asked about again.
+
+    Returns:
+        Pairs of wave id and late deliveries.
+    """
+    candidates = connection.execute(
+        select(wave.c.id, wave.c.spec, wave.c.released_at, func.min(delivery.c.due_at).label("oldest"))
+        .select_from(
+            wave.join(campaign, campaign.c.id == wave.c.campaign_id).join(delivery, delivery.c.wave_id == wave.c.id)
+        )
+        .where(
+            wave.c.finished_at.is_(None),
+            wave.c.planned_at.is_not(None),
+            wave.c.status == WaveStatus.OPEN.value,
+            campaign.c.status == WaveStatus.OPEN.value,
+            delivery.c.state == DeliveryState.PLANNED.value,
+            delivery.c.attempt == 0,
+            delivery.c.due_at < now,
+            delivery.c.expires_at > now,
+        )
+        .group_by(wave.c.id)
+    ).all()
+    held = []
+    for row in candidates:
+        grace = WaveSpec.model_validate(row.spec).grace
+        since = max(row.oldest, row.released_at) if row.released_at else row.oldest
+        if now - since <= grace:
+            continue
+        late = connection.execute(
+            select(func.count(distinct(delivery.c.learner_id))).where(
+                and_(
+                    delivery.c.wave_id == row.id,
+                    delivery.c.state == DeliveryState.PLANNED.value,
+                    delivery.c.due_at < now - grace,
+                )
+            )
+        ).scalar_one()
+        why = f"{late} deliveries were due more than {grace} before {now:%Y-%m-%d %H:%M} UTC"
+        hold_wave(connection, row.id, HoldReason.MISFIRE, why=why, at=now)
+        held.append((int(row.id), int(late)))
+    return held
+
+
+def next_due(connection: Connection, *, after: datetime, before: datetime) -> datetime | None:
+    """The earliest instant in ``(after, before]`` at which something waiting becomes due, for replays."""
+    return connection.execute(
+        select(func.min(delivery.c.due_at))
+        .select_from(wave.join(delivery, delivery.c.wave_id == wave.c.id))
+        .where(
+            wave.c.finished_at.is_(None),
+            wave.c.status == WaveStatus.OPEN.value,
+            delivery.c.state.in_(_WAITING),
+            delivery.c.due_at > after,
+            delivery.c.due_at <= before,
+        )
+    ).scalar_one_or_none()
