@@ -78,9 +78,11 @@ class Batch:
 
 
 def claimed_rows() -> CTE:
-    """``batch(learner_id, item_id, expires_at)``: the rows a batch still holds, for prepared statements to join."""
+    """``batch(wave_id, rotation, learner_id, item_id, expires_at)``: the rows a batch still holds, for prepared statements to join."""
     return (
-        select(delivery.c.learner_id, delivery.c.item_id, delivery.c.expires_at)
+        select(
+            delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id, delivery.c.item_id, delivery.c.expires_at
+        )
         .where(
             delivery.c.wave_id == bindparam("batch_wave", type_=BigInteger),
             delivery.c.rotation == bindparam("batch_rotation", type_=SmallInteger),

@@ -191,11 +191,13 @@ def write_rows(
     wave_id: int,
     rotation_number: int,
     only: ColumnElement[bool] | None = None,
+    sendable_only: bool = False,
 ) -> int:
     """Write the delivery rows of one rotation of a wave.
 
     Args:
         only: a condition on ``learner`` instead of the wave's audience, for re-runs of a cohort.
+        sendable_only: write no row for learners the rules exclude.
 
     Returns:
         How many rows were new.
@@ -219,7 +221,7 @@ def write_rows(
         decided.c.expires_at,
         literal(0),
         literal(0),
-    ).where(true())
+    ).where(decided.c.reason.is_(None) if sendable_only else true())
     inserted = connection.execute(
         insert_into(connection, delivery).from_select(list(PLANNED_COLUMNS), rows).on_conflict_do_nothing()
     )

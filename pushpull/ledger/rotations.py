@@ -1,0 +1,247 @@
+"""Re-runs: chosen learners of a wave get a new rotation with its own rows and a stated reason; old rows stay.
+
+"Who is still missing?" is the query that fills it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
+
+from pushpull.db import writing
+from pushpull.learners.segments import Segment, compile_segment
+from pushpull.learners.tables import learner
+from pushpull.ledger import timing
+from pushpull.ledger.campaigns import record
+from pushpull.ledger.eligibility import Terms, campaign_items, membership
+from pushpull.ledger.planning import counted, write_rows
+from pushpull.ledger.specs import WaveSpec
+from pushpull.ledger.tables import delivery, rotation, wave
+from pushpull.ledger.vocabulary import OPEN_STATES, DeliveryState, Reason, WaveStatus
+
+_RECEIVED = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value)
+_FAILED = (DeliveryState.REJECTED.value, DeliveryState.UNDELIVERED.value, DeliveryState.BOUNCED.value)
+
+
+class CohortKind(StrEnum):
+    """Whom a re-run is for."""
+
+    FAILED = "failed"  # rejected, bounced, undelivered, or the message could not be written
+    PARKED = "parked"  # nobody knows whether they got it
+    MISSED = "missed"  # skipped for reasons that no longer hold
+    JOINED_SINCE = "joined_since"  # in the audience now, but not when the wave was planned
+    LEARNERS = "learners"  # a list of external ids
+    SEGMENT = "segment"
+
+
+class Cohort(BaseModel):
+    """The learners of a re-run.
+
+    Args:
+        external_ids: for ``learners``.
+        segment: for ``segment``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: CohortKind
+    external_ids: tuple[str, ...] = ()
+    segment: Segment | None = None
+
+    @model_validator(mode="after")
+    def _says_whom(self) -> Cohort:
+        if self.kind is CohortKind.LEARNERS and not self.external_ids:
+            raise ValueError("a cohort of learners needs external_ids")
+        if self.kind is CohortKind.SEGMENT and self.segment is None:
+            raise ValueError("a cohort by segment needs a segment")
+        return self
+
+
+class WaveNotOpenError(ValueError):
+    """The wave cannot be re-run as it stands."""
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What a re-run came to.
+
+    Args:
+        rotation: its number; None after a dry run, or when nobody is in the cohort.
+        planned: learners who will be sent to.
+        by_reason: learners of the cohort who will not, by reason.
+        was_requested_before: the same request had made this rotation already.
+    """
+
+    wave_id: int
+    rotation: int | None
+    planned: int
+    by_reason: Mapping[str, int] = field(default_factory=dict)
+    was_requested_before: bool = False
+
+
+class _Rehearsed(Exception):
+    """Ends a dry run without a trace."""
+
+
+def rotate(
+    engine: Engine,
+    wave_id: int,
+    cohort: Cohort,
+    *,
+    reason: str,
+    requested_by: str,
+    as_of: datetime,
+    global_holdout: float = 0.0,
+    request_key: str | None = None,
+    dry_run: bool = False,
+) -> Rotated:
+    """Plan a wave again for a cohort.
+
+    Args:
+        reason: why, in a person's words; kept for audits.
+        as_of: the campaign's clock, UTC; sending times are counted from this day.
+        request_key: the same key asks for the same re-run: asking twice makes one rotation.
+
+    Raises:
+        ValueError: the reason is empty.
+        WaveNotOpenError: the wave was never planned, or is cancelled, paused or held.
+    """
+    if not reason.strip():
+        raise ValueError("a re-run needs a reason: it is what an auditor will read")
+    result: Rotated | None = None
+    try:
+        with writing(engine) as connection:
+            result = _rotate(
+                connection,
+                wave_id,
+                cohort,
+                reason=reason,
+                requested_by=requested_by,
+                as_of=as_of,
+                global_holdout=global_holdout,
+                request_key=request_key,
+            )
+            if dry_run or (not result.planned and not result.by_reason):
+                raise _Rehearsed
+    except _Rehearsed:
+        assert result is not None
+        return Rotated(wave_id, None, result.planned, result.by_reason)
+    return result
+
+
+def _rotate(
+    connection: Connection,
+    wave_id: int,
+    cohort: Cohort,
+    *,
+    reason: str,
+    requested_by: str,
+    as_of: datetime,
+    global_holdout: float,
+    request_key: str | None,
+) -> Rotated:
+    row = connection.execute(
+        select(wave.c.spec, wave.c.campaign_id, wave.c.status, wave.c.planned_at, wave.c.key)
+        .where(wave.c.id == wave_id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None or row.planned_at is None:
+        raise WaveNotOpenError(f"wave {wave_id} was never planned: there is nothing to re-run")
+    if row.status != WaveStatus.OPEN:
+        raise WaveNotOpenError(f"wave {row.key} is {row.status}: release it before re-running a cohort")
+    if request_key is not None:
+        known = connection.execute(
+            select(rotation.c.rotation).where(rotation.c.request_key == request_key, rotation.c.wave_id == wave_id)
+        ).scalar_one_or_none()
+        if known is not None:
+            return _result(connection, row.key, wave_id, known, was_requested_before=True)
+    number = (
+        1 + connection.execute(select(func.max(rotation.c.rotation)).where(rotation.c.wave_id == wave_id)).scalar_one()
+    )
+    rules = _rules(connection, row, as_of=as_of, global_holdout=global_holdout)
+    connection.execute(
+        insert(rotation).values(
+            wave_id=wave_id,
+            rotation=number,
+            reason=reason,
+            cohort=cohort.model_dump(mode="json"),
+            requested_by=requested_by,
+            as_of=as_of,
+            request_key=request_key,
+        )
+    )
+    write_rows(
+        connection,
+        rules,
+        wave_id=wave_id,
+        rotation_number=number,
+        only=_members(connection, rules, wave_id, cohort),
+        sendable_only=cohort.kind is CohortKind.MISSED,
+    )
+    _keep_items(connection, wave_id, number)
+    connection.execute(update(wave).where(wave.c.id == wave_id).values(finished_at=None, reached_recorded_at=None))
+    record(connection, at=as_of, who=requested_by, what="cohort re-run", subject=f"{row.key} #{number}", why=reason)
+    return _result(connection, row.key, wave_id, number)
+
+
+def _rules(connection: Connection, row: object, *, as_of: datetime, global_holdout: float) -> Terms:
+    spec = WaveSpec.model_validate(row.spec)  # type: ignore[attr-defined]
+    today = timing.local_day(as_of, spec.timezone)
+    campaign_id: int = row.campaign_id  # type: ignore[attr-defined]
+    return Terms(
+        # The day is this one, not the wave's; due dates chose the learners the first time and need not fit again.
+        spec=spec.model_copy(update={"on": today, "due_offset": None}),
+        campaign_id=campaign_id,
+        item_ids=campaign_items(connection, campaign_id),
+        as_of=as_of,
+        global_holdout=global_holdout,
+    )
+
+
+def _members(connection: Connection, rules: Terms, wave_id: int, cohort: Cohort) -> ColumnElement[bool]:
+    def has_row(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        mine = and_(delivery.c.wave_id == wave_id, delivery.c.learner_id == learner.c.id)
+        return select(delivery.c.learner_id).where(mine, condition).correlate(learner).exists()
+
+    still_open = has_row(delivery.c.state.in_([state.value for state in OPEN_STATES]))
+    received = has_row(delivery.c.state.in_(_RECEIVED))
+    unwritten = and_(delivery.c.state == DeliveryState.SKIPPED.value, delivery.c.reason == Reason.RENDER_FAILED.value)
+    match cohort.kind:
+        case CohortKind.FAILED:
+            return and_(has_row(or_(delivery.c.state.in_(_FAILED), unwritten)), ~received, ~still_open)
+        case CohortKind.PARKED:
+            return and_(has_row(delivery.c.state == DeliveryState.PARKED.value), ~received, ~still_open)
+        case CohortKind.MISSED:
+            return and_(has_row(delivery.c.state == DeliveryState.SKIPPED.value), ~received, ~still_open)
+        case CohortKind.JOINED_SINCE:
+            return and_(membership(connection, rules), ~has_row(delivery.c.state.is_not(None)))
+        case CohortKind.LEARNERS:
+            return and_(learner.c.external_id.in_(cohort.external_ids), ~still_open)
+        case CohortKind.SEGMENT:
+            assert cohort.segment is not None
+            return and_(compile_segment(cohort.segment, rules.context), ~still_open)
+
+
+def _keep_items(connection: Connection, wave_id: int, number: int) -> None:
+    """A reminder that is sent again is about the same item as the first time."""
+    earlier = delivery.alias("earlier")
+    first_item = (
+        select(func.max(earlier.c.item_id))
+        .where(earlier.c.wave_id == wave_id, earlier.c.learner_id == delivery.c.learner_id, earlier.c.rotation < number)
+        .scalar_subquery()
+    )
+    connection.execute(
+        update(delivery).where(delivery.c.wave_id == wave_id, delivery.c.rotation == number).values(item_id=first_item)
+    )
+
+
+def _result(
+    connection: Connection, key: str, wave_id: int, number: int, *, was_requested_before: bool = False
+) -> Rotated:
+    counts = counted(connection, key, wave_id, rotation_number=number, status=WaveStatus.OPEN)
+    return Rotated(wave_id, number, counts.planned, counts.by_reason, was_requested_before)
