@@ -78,7 +78,7 @@ class Batch:
 
 
 def claimed_rows() -> CTE:
-    """``batch(wave_id, rotation, learner_id, item_id, expires_at)``: the rows a batch still holds, for prepared statements to join."""
+    """``batch(wave_id, rotation, learner_id, item_id, expires_at)``: the rows a batch still holds, to be joined."""
     return (
         select(
             delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id, delivery.c.item_id, delivery.c.expires_at

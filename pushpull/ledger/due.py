@@ -1,4 +1,4 @@
-"""What is due: the waves a dispatcher has to look at now, those that are too late to send unasked, and the next instant."""
+"""What is due: waves to look at now, those too late to send unasked, and the next instant."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from sqlalchemy import (
     select,
 )
 
+from pushpull.catalogue.tables import item
 from pushpull.db import days_after
 from pushpull.learners.consent import blocked_channels
 from pushpull.learners.segments import SegmentContext, compile_segment
@@ -37,7 +38,7 @@ from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.arms import arm, variant
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.spread import Spread, due_windows, languages, send_times
-from pushpull.ledger.tables import campaign_item, delivery, wave
+from pushpull.ledger.tables import campaign_item, delivery, pick, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES, Arm, MessageClass, Reason
 
 #: Days of silence that count as absence while a learner's own rhythm is not known.
@@ -120,17 +121,60 @@ def rechecked(connection: Connection, rules: Terms, batch: CTE) -> Select[Any]:
     """The statement that asks again, just before sending: ``learner_id, reason, channel`` for a claimed batch.
 
     Args:
-        batch: ``learner_id`` and ``item_id`` of the claimed deliveries.
+        batch: the claimed deliveries, see :func:`pushpull.ledger.claims.claimed_rows`.
     """
     judged = _Judged(connection, rules, batch=batch)
     reasons = list(judged.reasons)
     if rules.spec.stop_when_active and rules.planned_as_of is not None:
         reasons.append((_active_since(rules, rules.planned_as_of), Reason.ACTIVE_AGAIN))
+    if rules.spec.item_count:
+        reasons.append((~has_pick(batch, as_of=rules.as_of), Reason.NOTHING_TO_RECOMMEND))
     reasons.append((~segments(rules), Reason.NO_LONGER_IN_SEGMENT))
     return (
         select(learner.c.id.label("learner_id"), _first(reasons).label("reason"), judged.channel.label("channel"))
         .select_from(judged.source)
         .where(learner.c.id.in_(select(batch.c.learner_id)))
+    )
+
+
+def pick_is_good(*, as_of: datetime) -> ColumnElement[bool]:
+    """Whether a row of ``pick`` may still be shown: its item is available and the learner has not completed it."""
+    completed = (
+        select(progress.c.item_id)
+        .where(
+            progress.c.learner_id == pick.c.learner_id,
+            progress.c.item_id == pick.c.item_id,
+            progress.c.completed_at.is_not(None),
+        )
+        .exists()
+    )
+    offered = (
+        select(item.c.id)
+        .where(
+            item.c.id == pick.c.item_id,
+            item.c.active.is_(True),
+            or_(item.c.available_until.is_(None), item.c.available_until > as_of),
+        )
+        .exists()
+    )
+    return and_(~completed, offered)
+
+
+def has_pick(batch: CTE, *, as_of: datetime) -> ColumnElement[bool]:
+    """Whether anything recommended to the learner of a claimed delivery may still be shown."""
+    return (
+        select(pick.c.item_id)
+        .join(
+            batch,
+            and_(
+                pick.c.wave_id == batch.c.wave_id,
+                pick.c.rotation == batch.c.rotation,
+                pick.c.learner_id == batch.c.learner_id,
+            ),
+        )
+        .where(pick.c.learner_id == learner.c.id, pick_is_good(as_of=as_of))
+        .correlate(learner)
+        .exists()
     )
 
 

@@ -18,7 +18,7 @@ from pushpull.learners.tables import learner, lifecycle, progress
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import timing
 from pushpull.ledger.claims import Batch, claimed_rows
-from pushpull.ledger.eligibility import ADDRESS, Terms
+from pushpull.ledger.eligibility import ADDRESS, Terms, pick_is_good
 from pushpull.ledger.links import LANDING_LIFETIME
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
 from pushpull.ledger.tables import pick
@@ -108,6 +108,7 @@ class FactReader:
                 pick.c.wave_id == batch.c.wave_id,
                 pick.c.rotation == batch.c.rotation,
                 pick.c.learner_id == batch.c.learner_id,
+                pick_is_good(as_of=rules.as_of),
             )
             .order_by(pick.c.learner_id, pick.c.position)
         )

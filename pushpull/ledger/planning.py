@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Integer, String, case,
 from pushpull.db import insert_into, writing
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.eligibility import Terms, campaign_items, membership, planned_rows
+from pushpull.ledger.picks import pick_items
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.spread import spread
 from pushpull.ledger.tables import delivery, rotation, wave
@@ -225,7 +226,10 @@ def write_rows(
     inserted = connection.execute(
         insert_into(connection, delivery).from_select(list(PLANNED_COLUMNS), rows).on_conflict_do_nothing()
     )
-    return max(0, inserted.rowcount)
+    written = max(0, inserted.rowcount)
+    if written and rules.spec.item_count:
+        pick_items(connection, rules, wave_id=wave_id, rotation_number=rotation_number)
+    return written
 
 
 def counted(

@@ -96,6 +96,7 @@ class WaveSpec(BaseModel):
         stop_when_active: activity between planning and sending cancels the message (mission O1).
         item_count: how many items are recommended in the message.
         trend: key of the trend the message is about.
+        trend_tags: what it is about, as the catalogue's items are tagged.
         grace: how late the wave may start before it asks a person.
         expires_after: how long after the learner's own due time the message is stale.
     """
@@ -131,6 +132,7 @@ class WaveSpec(BaseModel):
     stop_when_active: bool = False
     item_count: int = Field(0, ge=0, le=10)
     trend: str | None = None
+    trend_tags: tuple[str, ...] = ()
     window: SendWindow = SendWindow()
     caps: Caps = Caps()
     grace: timedelta = timedelta(hours=3)
