@@ -8,7 +8,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 from pushpull.learners.vocabulary import LearnerState, ProgressStatus
 
@@ -115,6 +125,8 @@ def _storable(value: str) -> str:
 
 Text = Annotated[StrictStr, AfterValidator(_storable)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
+#: What a field is compared with; which of them, the kind of field decides.
+Value = StrictBool | StrictInt | StrictStr | Annotated[date, Strict()]
 Days = Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)]
 
 
@@ -160,8 +172,8 @@ class ByField(Node):
     """
 
     field: str
-    is_: StrictBool | int | date | Text | None = Field(None, alias="is")
-    in_: tuple[int | date | Text, ...] | None = Field(None, alias="in", min_length=1)
+    is_: Value | None = Field(None, alias="is")
+    in_: tuple[Value, ...] | None = Field(None, alias="in", min_length=1)
     prefix: Text | None = None
     before: date | None = None
     after: date | None = None
@@ -203,8 +215,10 @@ def _value_of(kind: Kind, value: Any) -> Any:
     Raises:
         ValueError: it is of another kind.
     """
-    if kind is Kind.TEXT and not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text: write it in quotes")
+    if kind is Kind.TEXT:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not a text: write it in quotes")
+        return _storable(value)
     if kind is Kind.TRUTH and not isinstance(value, bool):
         raise ValueError(f"{value!r} is neither true nor false")
     if kind is Kind.NUMBER and (isinstance(value, bool) or not isinstance(value, int)):
