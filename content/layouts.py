@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, Template
 from jinja2 import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
@@ -137,6 +138,15 @@ def card_source(copy: Copy, content_dir: Path, *, name: str) -> str:
 
 
 def _build(source: str, phrases: Mapping[str, Any], *, autoescape: bool, path: Path) -> str:
+    try:
+        return _layout(source, autoescape).render(phrases)
+    except JinjaError as error:
+        line = getattr(error, "lineno", None) or 1
+        raise ContentError([Problem(path, line, "", f"cannot be laid out: {error}")]) from error
+
+
+@lru_cache(maxsize=256)
+def _layout(source: str, autoescape: bool) -> Template:
     environment = ImmutableSandboxedEnvironment(
         variable_start_string="[[",
         variable_end_string="]]",
@@ -153,11 +163,7 @@ def _build(source: str, phrases: Mapping[str, Any], *, autoescape: bool, path: P
     )
     environment.globals.clear()
     environment.filters.clear()
-    try:
-        return environment.from_string(source).render(phrases)
-    except JinjaError as error:
-        line = getattr(error, "lineno", None) or 1
-        raise ContentError([Problem(path, line, "", f"cannot be laid out: {error}")]) from error
+    return environment.from_string(source)
 
 
 def _read(path: Path) -> str:

@@ -119,6 +119,8 @@ class Renderer:
             ContentError: a file it is made of cannot be used.
         """
         compiled = self._compiled_for(message_key, channel, language, variant or STANDARD, trend)
+        if facts.unsubscribe_url and self.campaign.message_class is MessageClass.MANDATORY:
+            facts = replace(facts, unsubscribe_url="")  # an obligation knows no opt-out (mission D10)
         try:
             values = values_for(facts, compiled.locale, compiled.topics) | compiled.fixed
             if channel is Channel.SMS:

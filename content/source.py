@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -23,6 +24,8 @@ from pushpull.learners.segments import SegmentError
 
 #: Larger files are refused unread: no author writes them, an attacker might.
 MAX_BYTES = 256 * 1024
+#: More brackets than this are an attack on the parser, whose time grows with their nesting squared.
+_MAX_BRACKETS = 2000
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -115,6 +118,14 @@ def read_yaml(path: Path) -> Source:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ContentError([Problem(path, line, "", "is not UTF-8; save the file as UTF-8")]) from error
+    return Source(path, *_loaded(text, path))
+
+
+@lru_cache(maxsize=256)
+def _loaded(text: str, path: Path) -> tuple[Any, Mapping[Place, int]]:
+    """Data and lines of a YAML text. Kept, because the same files are asked for again and again; nobody changes it."""
+    if text.count("[") + text.count("{") > _MAX_BRACKETS:
+        raise ContentError([Problem(path, 1, "", f"is not valid YAML: more than {_MAX_BRACKETS} brackets")])
     try:
         for event in YAML(typ="rt", pure=True).parse(text) if "*" in text else ():
             if isinstance(event, AliasEvent):
@@ -129,7 +140,7 @@ def read_yaml(path: Path) -> Source:
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise ContentError([Problem(path, 1, "", f"is not valid YAML: {what}")]) from error
     lines: dict[Place, int] = {}
-    return Source(path, _plain(loaded, (), lines), lines)
+    return _plain(loaded, (), lines), lines
 
 
 def parse(source: Source, model: type[Model]) -> Model:
@@ -153,13 +164,13 @@ def _plain(value: Any, place: Place, lines: dict[Place, int]) -> Any:
         for key, entry in value.items():
             name = key if isinstance(key, (str, int)) and not isinstance(key, bool) else str(key)
             inner = (*place, name)
-            lines[inner] = value.lc.key(key)[0] + 1
+            _note(lines, inner, value.lc.data, key)
             result[name] = _plain(entry, inner, lines)
         return result
     if isinstance(value, CommentedSeq):
         items = []
         for index, entry in enumerate(value):
-            lines[*place, index] = value.lc.item(index)[0] + 1
+            _note(lines, (*place, index), value.lc.data, index)
             items.append(_plain(entry, (*place, index), lines))
         return items
     if value is None or isinstance(value, (bool, date, time)):
@@ -168,6 +179,12 @@ def _plain(value: Any, place: Place, lines: dict[Place, int]) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def _note(lines: dict[Place, int], place: Place, positions: Mapping[Any, Any] | None, key: Any) -> None:
+    """Note the line of a place, where the reader kept one: for tagged values it does not."""
+    if positions and key in positions:
+        lines[place] = positions[key][0] + 1
 
 
 def _problems(source: Source, model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:

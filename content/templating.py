@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
@@ -98,6 +98,7 @@ def environment(context: Context) -> ImmutableSandboxedEnvironment:
     return made
 
 
+@lru_cache(maxsize=2048)
 def compile_template(source: str, context: Context, *, names: frozenset[str] = LAYOUT_NAMES) -> Template:
     """A template that is safe to fill with learner data.
 
