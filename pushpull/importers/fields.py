@@ -46,7 +46,7 @@ _TRUE = frozenset({"true", "yes", "y", "1", "t", "active", "enabled"})
 _FALSE = frozenset({"false", "no", "n", "0", "f", "inactive", "disabled", "terminated"})
 _EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[^@\s<>,;:\"()\[\]\\.]+(?:\.[^@\s<>,;:\"()\[\]\\.]+)+")
 _URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20\x7f<>\"{}|\\^`]+")
 # RFC 5646, section 2.1, without the grandfathered tags.
 _LANGUAGE = re.compile(
     r"[A-Za-z]{2,8}(?:-[A-Za-z]{3}){0,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|\d{3}))?"
@@ -117,10 +117,15 @@ def instant(value: Any) -> datetime:
     return datetime.combine(value, NOON) if isinstance(value, date) else read_instant(str(value))
 
 
+def is_language_tag(tag: str) -> bool:
+    """Whether ``tag`` has the shape of a language tag (BCP 47)."""
+    return len(tag) <= 35 and _LANGUAGE.fullmatch(tag) is not None
+
+
 def language(value: Any) -> str:
     """A language tag in the shape of BCP 47, in its usual capitals: ``de``, ``pt-BR``, ``zh-Hant``."""
     tag = str(value).replace("_", "-")
-    if len(tag) > 35 or _LANGUAGE.fullmatch(tag) is None:
+    if not is_language_tag(tag):
         raise Refused(Refusal.UNREADABLE_LANGUAGE)
     first, *rest = tag.split("-")
     return "-".join(

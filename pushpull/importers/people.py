@@ -17,7 +17,7 @@ from pushpull.importers.occurrences import Occurrences
 from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import ImportRun
 from pushpull.importers.sides import SideSet
-from pushpull.importers.staging import Merge, Stage, take_in, take_new
+from pushpull.importers.staging import Merge, Stage, chunks, take_in, take_new
 from pushpull.learners.consent import draw_for
 from pushpull.learners.tables import learner, learner_identity, learner_tag
 
@@ -215,9 +215,9 @@ class PeopleWriter:
                 self._refuse_claim(claims, number, identity)
             else:
                 released.append(identity)
-        if released:
+        for some in chunks(released):
             self._run.connection.execute(
-                delete(learner_identity).where(tuple_(learner_identity.c.kind, learner_identity.c.value).in_(released))
+                delete(learner_identity).where(tuple_(learner_identity.c.kind, learner_identity.c.value).in_(some))
             )
 
     def _refuse_claim(self, claims: Claims, number: int, identity: Identity) -> None:
@@ -227,13 +227,12 @@ class PeopleWriter:
         self._run.refuse(number, Refused(reason, field="email" if of_email else identity[0]))
 
     def _stored_holders(self, taken: Mapping[Identity, int]) -> list[tuple[Identity, str, bool]]:
-        values = sorted({value for _, value in taken})
         found: list[Any] = []
-        for start in range(0, len(values), 10_000):
+        for some in chunks(sorted({value for _, value in taken})):
             found += self._run.connection.execute(
                 select(learner_identity.c.kind, learner_identity.c.value, learner.c.external_id, learner.c.active)
                 .join(learner, learner.c.id == learner_identity.c.learner_id)
-                .where(learner_identity.c.value.in_(values[start : start + 10_000]))
+                .where(learner_identity.c.value.in_(some))
             ).all()
         return [((kind, value), key, active) for kind, value, key, active in found if (kind, value) in taken]
 

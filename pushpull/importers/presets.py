@@ -1,7 +1,7 @@
 """Presets: where each field comes from in the files of one system, as data.
 
 A preset is a YAML file in ``presets/``. It lists the *shapes* of the files that the system exports; which shape a
-file has is seen from its header. What may be done with a cell is the closed set of transforms below: no code is ever
+file has is seen from its header. What may be done with a cell is the closed set in ``transforms``: no code is ever
 taken from a file. What a value must be is in ``fields``; how rows are read is in ``reading``.
 """
 
@@ -12,15 +12,16 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pushpull.importers.dates import DateOrder
 from pushpull.importers.fields import FIELDS, Target
+from pushpull.importers.transforms import Data, Transform
 
 _FOLDER = Path(__file__).resolve().parent / "presets"
 _NAMES = re.compile(r"\{([^{}]+)\}")
@@ -30,86 +31,7 @@ class PresetError(ValueError):
     """A preset cannot be used: it does not exist, is not valid, or was given wrong parameters."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Lower(_Data):
-    """Lower case."""
-
-    do: Literal["lower"]
-
-
-class Upper(_Data):
-    """Upper case."""
-
-    do: Literal["upper"]
-
-
-class ReadDate(_Data):
-    """A date or an instant in a declared order, or in a declared ``strptime`` format.
-
-    Args:
-        order: ``auto``, ``ymd``, ``dmy`` or ``mdy``; may name a parameter, e.g. ``{date_order}``.
-        format: a ``strptime`` format, for what no order describes.
-        zone: IANA zone of times without an offset; may name a parameter.
-    """
-
-    do: Literal["date"]
-    order: str = "auto"
-    format: str | None = None
-    zone: str = "UTC"
-
-
-class RelativeDay(_Data):
-    """A number of days before (negative) or after a day that a parameter pins to a date."""
-
-    do: Literal["relative_day"]
-    day_zero: str
-
-
-class Duration(_Data):
-    """A duration in minutes: a number in a declared unit, ``h:mm:ss``, ``h:mm`` or ISO 8601 (``PT1H30M``)."""
-
-    do: Literal["duration"]
-    unit: Literal["seconds", "minutes", "hours"] = "minutes"
-
-
-class Scale(_Data):
-    """A number from ``low`` to ``high``, mapped to 0..1; a ``%`` sign is dropped. Outside of it: quarantine."""
-
-    do: Literal["scale"]
-    low: float = 0
-    high: float = 100
-
-
-class Translate(_Data):
-    """Words of the other system to ours, whatever their capitals. An unknown word goes into quarantine."""
-
-    do: Literal["map"]
-    values: Mapping[str, str]
-
-
-class Split(_Data):
-    """A list in one cell."""
-
-    do: Literal["split"]
-    separator: str = ";"
-
-
-class Prefix(_Data):
-    """Text put in front."""
-
-    do: Literal["prefix"]
-    text: str
-
-
-Transform = Annotated[
-    Lower | Upper | ReadDate | RelativeDay | Duration | Scale | Translate | Split | Prefix, Field(discriminator="do")
-]
-
-
-class FieldMap(_Data):
+class FieldMap(Data):
     """Where one field comes from.
 
     Args:
@@ -143,7 +65,7 @@ class FieldMap(_Data):
         return (self.column,) if isinstance(self.column, str) else self.column or ()
 
 
-class Shape(_Data):
+class Shape(Data):
     """One kind of file.
 
     Args:
@@ -177,7 +99,7 @@ class Shape(_Data):
         return self
 
 
-class Param(_Data):
+class Param(Data):
     """Something a person states at the import.
 
     Args:
@@ -191,7 +113,7 @@ class Param(_Data):
     default: str | None = None
 
 
-class Preset(_Data):
+class Preset(Data):
     """All the shapes of one system's files.
 
     Args:

@@ -6,7 +6,7 @@ On PostgreSQL the table is filled by COPY, on SQLite by one prepared INSERT; wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    false,
     func,
     insert,
     literal,
@@ -37,6 +38,13 @@ from pushpull.importers.runs import Change, ImportRun
 
 #: Rows per batch: large enough that the cost per statement vanishes, small enough to keep memory low.
 BATCH = 10_000
+
+
+def chunks(values: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
+    """Values in lists of a length that both databases take as the variables of one statement."""
+    ordered = list(values)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
 class Stage:
@@ -105,10 +113,8 @@ class KnownIds:
         if len(self._known) + len(unknown) > self._remember:
             self._known = {}
             unknown = sorted(set(keys))
-        for start in range(0, len(unknown), BATCH):
-            found = self._connection.execute(
-                select(self._key, self._id).where(self._key.in_(unknown[start : start + BATCH]))
-            )
+        for some in chunks(unknown):
+            found = self._connection.execute(select(self._key, self._id).where(self._key.in_(some)))
             self._known.update((row[0], row[1]) for row in found)
         return self._known
 
@@ -180,7 +186,7 @@ class Merge:
     def differs(self, incoming: FromClause, stored: FromClause) -> ColumnElement[bool]:
         """Whether taking the incoming row in would change the stored one."""
         rules = self.rules.items()
-        return or_(*(rule(incoming.c, stored.c, c).is_distinct_from(stored.c[c]) for c, rule in rules))
+        return or_(false(), *(rule(incoming.c, stored.c, c).is_distinct_from(stored.c[c]) for c, rule in rules))
 
     def write(self, connection: Connection, incoming: Select[Any]) -> None:
         """Insert what is new and merge what is there. ``incoming`` has each key once."""

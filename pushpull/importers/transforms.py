@@ -1,6 +1,6 @@
-"""The closed set of transforms that a preset may ask for, as functions.
+"""The closed set of transforms that a preset may ask for, and what each does.
 
-How a preset names them is in ``presets``; what a value must be at the end is in ``fields``.
+First what a preset may say, then what it does. What a value must be at the end is in ``fields``.
 """
 
 from __future__ import annotations
@@ -9,23 +9,95 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from pushpull.importers.dates import DateOrder, read_instant
-from pushpull.importers.presets import (
-    Duration,
-    Lower,
-    Prefix,
-    ReadDate,
-    RelativeDay,
-    Scale,
-    Split,
-    Transform,
-    Translate,
-    Upper,
-)
 from pushpull.importers.refusals import Refusal, Refused
+
+
+class Data(BaseModel):
+    """A piece of a preset: fixed, and nothing in it that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Lower(Data):
+    """Lower case."""
+
+    do: Literal["lower"]
+
+
+class Upper(Data):
+    """Upper case."""
+
+    do: Literal["upper"]
+
+
+class ReadDate(Data):
+    """A date or an instant in a declared order, or in a declared ``strptime`` format.
+
+    Args:
+        order: ``auto``, ``ymd``, ``dmy`` or ``mdy``; may name a parameter, e.g. ``{date_order}``.
+        format: a ``strptime`` format, for what no order describes.
+        zone: IANA zone of times without an offset; may name a parameter.
+    """
+
+    do: Literal["date"]
+    order: str = "auto"
+    format: str | None = None
+    zone: str = "UTC"
+
+
+class RelativeDay(Data):
+    """A number of days before (negative) or after a day that a parameter pins to a date."""
+
+    do: Literal["relative_day"]
+    day_zero: str
+
+
+class Duration(Data):
+    """A duration in minutes: a number in a declared unit, ``h:mm:ss``, ``h:mm`` or ISO 8601 (``PT1H30M``)."""
+
+    do: Literal["duration"]
+    unit: Literal["seconds", "minutes", "hours"] = "minutes"
+
+
+class Scale(Data):
+    """A number from ``low`` to ``high``, mapped to 0..1; a ``%`` sign is dropped. Outside of it: quarantine."""
+
+    do: Literal["scale"]
+    low: float = 0
+    high: float = 100
+
+
+class Translate(Data):
+    """Words of the other system to ours, whatever their capitals. An unknown word goes into quarantine."""
+
+    do: Literal["map"]
+    values: Mapping[str, str]
+
+
+class Split(Data):
+    """A list in one cell."""
+
+    do: Literal["split"]
+    separator: str = ";"
+
+
+class Prefix(Data):
+    """Text put in front."""
+
+    do: Literal["prefix"]
+    text: str
+
+
+Transform = Annotated[
+    Lower | Upper | ReadDate | RelativeDay | Duration | Scale | Translate | Split | Prefix, Field(discriminator="do")
+]
+
 
 _ISO_DURATION = re.compile(
     r"P(?:(\d+(?:[.,]\d+)?)W|(?=.)(?:(\d+(?:[.,]\d+)?)D)?(?:T(?=.)(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?"
