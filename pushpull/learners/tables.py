@@ -166,3 +166,12 @@ lifecycle = Table(
     Column("dormant_after", UtcDateTime),  # the instant at which silence becomes dormancy; null when it cannot
     Column("folded_to", UtcDateTime),  # events up to then are in the row; null: fold again
 )
+
+fold_cursor = Table(
+    "fold_cursor",
+    metadata,
+    # How far activity was folded, by what it was folded into: "progress", "lifecycle:7".
+    Column("name", String(64), primary_key=True),
+    Column("activity_id", BigInteger, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+)

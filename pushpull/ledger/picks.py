@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
-from pushpull.catalogue.recommend import Recommender
 from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.tables import delivery, pick
 from pushpull.ledger.vocabulary import DeliveryState, Reason
@@ -24,6 +23,8 @@ def pick_items(connection: Connection, rules: Terms, *, wave_id: int, rotation_n
     Returns:
         How many learners got picks.
     """
+    from pushpull.catalogue.recommend import Recommender  # numerical libraries: only waves that recommend pay for them
+
     recommender = Recommender.load(connection, as_of=rules.as_of)
     served = 0
     last = 0

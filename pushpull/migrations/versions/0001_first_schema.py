@@ -91,6 +91,13 @@ def upgrade() -> None:
     op.create_index("ix_delivery_event_campaign_id_kind", "delivery_event", ["campaign_id", "kind"], unique=False)
     op.create_index("ix_delivery_event_wave_id_learner_id", "delivery_event", ["wave_id", "learner_id"], unique=False)
     op.create_table(
+        "fold_cursor",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("activity_id", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_fold_cursor")),
+    )
+    op.create_table(
         "handover",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("wave_id", sa.BigInteger(), nullable=False),
@@ -507,6 +514,7 @@ def downgrade() -> None:
     op.drop_index("ix_handover_wave_id_rotation", table_name="handover")
     op.drop_index("ix_handover_campaign_id", table_name="handover")
     op.drop_table("handover")
+    op.drop_table("fold_cursor")
     op.drop_index("ix_delivery_event_wave_id_learner_id", table_name="delivery_event")
     op.drop_index("ix_delivery_event_campaign_id_kind", table_name="delivery_event")
     op.drop_table("delivery_event")

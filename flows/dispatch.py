@@ -1,0 +1,37 @@
+"""Dispatch: send what is due, in every learner's own time, whatever campaign it belongs to.
+
+Runs every few minutes. Obligations first, then by priority; a wave that is hours late is held for a person. It can be
+killed, run twice or run at once with itself: nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.parameters import AsOf, DryRun, moment
+from pushpull.ledger.results import WaveResult
+from tasks.deliver import close_waves, drain_shard, find_due, shards_of
+from tasks.reconcile import reap_silent, settle_uncertain
+from tasks.report import report_waves
+
+
+@flow(name="dispatch", persist_result=False, log_prints=False)
+async def dispatch(as_of: AsOf = "", dry_run: DryRun = False) -> list[WaveResult]:
+    """Settle what earlier runs left behind, then drain every due wave, shard by shard."""
+    now = moment(as_of)
+    if not dry_run:
+        reap_silent()
+        settle_uncertain(now)
+    due = find_due(now, hold_late=not dry_run)
+    if dry_run:
+        return report_waves(sorted({wave.wave_id for wave in due}))
+    for wave in due:
+        shards = shards_of(wave)
+        if len(shards) == 1:
+            drain_shard(shards[0], wave.rules)
+        else:
+            for draining in [drain_shard.submit(shard, wave.rules) for shard in shards]:
+                draining.result()
+    if due:
+        close_waves(now)
+    return report_waves(sorted({wave.wave_id for wave in due}))

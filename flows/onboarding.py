@@ -1,0 +1,28 @@
+"""Onboarding pull: for everyone who was told but is not under way, the one link that takes them further.
+
+Invited but not active → a deep link. A failed first session → one recovery, and then quiet (L6). Dropped off → resume
+at the very place (O1); activity between planning and sending cancels it.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.parameters import AsOf, CampaignKey, DryRun, LearnerIds, moment
+from flows.stages import plan_stage
+from pushpull.ledger.planning import PlanResult
+from tasks.state import move_lifecycles
+
+
+@flow(name="onboarding", flow_run_name="{campaign}: onboarding", persist_result=False, log_prints=False)
+async def onboarding(
+    campaign: CampaignKey,
+    as_of: AsOf = "",
+    dry_run: DryRun = False,
+    cohort: LearnerIds = [],  # noqa: B006
+) -> list[PlanResult]:
+    """Look where everybody stands now, then plan the onboarding waves of the day."""
+    now = moment(as_of)
+    if not dry_run:
+        move_lifecycles(campaign, now)
+    return plan_stage(campaign, "onboarding", now, dry_run=dry_run, cohort=cohort)

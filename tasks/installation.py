@@ -1,0 +1,118 @@
+"""The one place where an installation is put together: settings, database, links, channels.
+
+Everything above gets it from :func:`installation`; rehearsals and tests put another one in its place with
+:func:`installed`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+
+from sqlalchemy import Engine
+
+from channels.base import ChannelAdapter
+from channels.registry import adapters
+from content.campaign import Campaign, load_campaign
+from pushpull.db import open_database
+from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.budget import OrganisationCaps
+from pushpull.ledger.drain import DrainOptions
+from pushpull.ledger.links import LinkSigner
+from pushpull.ledger.reconcile import Patience
+from pushpull.ledger.specs import Caps
+from pushpull.migrations import upgrade
+from pushpull.settings import Settings, settings
+
+log = logging.getLogger("pushpull")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What every task needs.
+
+    Args:
+        adapters: one per channel.
+    """
+
+    settings: Settings
+    engine: Engine
+    links: LinkSigner
+    adapters: Mapping[Channel, ChannelAdapter]
+
+    def campaign(self, key: str) -> Campaign:
+        """The campaign file of that key, or the file at that path.
+
+        Raises:
+            content.source.ContentError: it does not exist or cannot be used; names file, line and field.
+        """
+        path = Path(key)
+        return load_campaign(path if path.suffix in {".yaml", ".yml"} else key, self.settings.content_dir)
+
+    @property
+    def caps(self) -> OrganisationCaps:
+        """The organisation's frequency caps."""
+        own, mandatory = self.settings, self.settings.mandatory_cap_per_day
+        return OrganisationCaps(
+            nudge=Caps(per_day=own.cap_per_day, per_week=own.cap_per_week, per_month=own.cap_per_month),
+            mandatory=Caps(per_day=mandatory, per_week=3 * mandatory, per_month=8 * mandatory),
+        )
+
+    def drain_options(self, worker: str) -> DrainOptions:
+        """How a worker of this installation drains."""
+        own = self.settings
+        return DrainOptions(
+            worker=worker,
+            caps=self.caps,
+            lease=timedelta(seconds=own.lease_seconds),
+            deadline=timedelta(seconds=own.call_deadline_seconds),
+            batch_size=own.batch_size,
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How long evidence may take."""
+        own = self.settings
+        return Patience(settle=timedelta(minutes=own.settle_minutes), park=timedelta(minutes=own.park_minutes))
+
+
+def assemble(chosen: Settings, *, clock: Callable[[], datetime] | None = None) -> Installation:
+    """Open the database, bring it up to date, and choose the channels.
+
+    Args:
+        clock: gives sandboxed e-mails their date, for rehearsals in another time than today's.
+    """
+    engine = open_database(chosen.database_url)
+    upgrade(engine)
+    return Installation(
+        settings=chosen, engine=engine, links=LinkSigner.of(chosen), adapters=adapters(chosen, clock=clock)
+    )
+
+
+_current: Installation | None = None
+_lock = Lock()
+
+
+def installation() -> Installation:
+    """The installation of this process, assembled from the settings when first asked for."""
+    global _current  # noqa: PLW0603  # one per process, by design
+    with _lock:
+        if _current is None:
+            _current = assemble(settings())
+        return _current
+
+
+@contextmanager
+def installed(other: Installation) -> Iterator[Installation]:
+    """Put another installation in place for the length of the block."""
+    global _current  # noqa: PLW0603
+    before, _current = _current, other
+    try:
+        yield other
+    finally:
+        _current = before

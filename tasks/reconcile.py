@@ -1,0 +1,32 @@
+"""Reaping silent workers' rows and settling what nobody knows the outcome of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prefect import task
+
+from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.outcomes import Evidence
+from pushpull.ledger.reconcile import Reaped, Reconciled, reap, reconcile
+from tasks.installation import installation
+
+
+@task(name="reap", persist_result=False, log_prints=False)
+def reap_silent() -> Reaped:
+    """Put back what a dead worker only claimed; mark what it had handed over as uncertain."""
+    return reap(installation().engine)
+
+
+@task(name="reconcile", persist_result=False, log_prints=False)
+def settle_uncertain(as_of: datetime) -> Reconciled:
+    """Settle uncertain deliveries by what the providers know, or park them for a person."""
+    here = installation()
+
+    def look_up(channel: str, handovers: Sequence[tuple[UUID, Sequence[str]]]) -> Sequence[Evidence]:
+        adapter = here.adapters[Channel(channel)]
+        return adapter.look_up(handovers) if adapter.can_look_up else []
+
+    return reconcile(here.engine, look_up, now=as_of, patience=here.patience)

@@ -1,0 +1,76 @@
+"""What ops see of a run in the Prefect UI: tables of counts, never of people, and one event per wave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
+
+from pushpull.db import reading
+from pushpull.ledger.planning import PlanResult
+from pushpull.ledger.results import WaveResult, wave_results
+from tasks.installation import installation, log
+
+
+def report_plans(stage: str, plans: Sequence[PlanResult]) -> None:
+    """Publish what was planned, wave by wave; nothing when nothing was."""
+    for each in plans:
+        log.info("wave planned", extra={"wave": each.key, "audience": each.audience, "planned": each.planned})
+    if plans and _in_a_run():
+        create_table_artifact(
+            key=f"{stage}-plan",
+            table=[_plan_row(each) for each in plans],
+            description=f"What the {stage} stage planned, by wave.",
+        )
+
+
+def _plan_row(plan: PlanResult) -> dict[str, object]:
+    skipped = ", ".join(f"{count} {reason}" for reason, count in plan.by_reason.items())
+    channels = ", ".join(f"{count} {channel}" for channel, count in plan.by_channel.items())
+    return {
+        "wave": plan.key,
+        "audience": plan.audience,
+        "planned": plan.planned,
+        "channels": channels,
+        "skipped": skipped,
+        "status": plan.status,
+        "new": "no" if plan.was_planned_before else "yes",
+    }
+
+
+@task(name="report", persist_result=False, log_prints=False)
+def report_waves(wave_ids: Sequence[int]) -> list[WaveResult]:
+    """Publish what became of waves, and emit one event for each, for automations to react to."""
+    with reading(installation().engine) as connection:
+        results = wave_results(connection, wave_ids=list(wave_ids))
+    if results and _in_a_run():
+        create_table_artifact(
+            key="dispatched-waves",
+            table=[_result_row(result) for result in results],
+            description="What became of the waves this run sent.",
+        )
+        for result in results:
+            emit_event(
+                event="pushpull.wave.finished" if result.is_finished else "pushpull.wave.dispatched",
+                resource={"prefect.resource.id": f"pushpull.wave.{result.wave_id}"},
+                payload={"audience": result.audience, "accepted": result.accepted, **dict(result.states)},
+            )
+    return results
+
+
+def _result_row(result: WaveResult) -> dict[str, object]:
+    return {
+        "campaign": result.campaign_key,
+        "wave": result.key,
+        "audience": result.audience,
+        "accepted": result.accepted,
+        "open": result.open,
+        "result": result.sentence(),
+    }
+
+
+def _in_a_run() -> bool:
+    return FlowRunContext.get() is not None

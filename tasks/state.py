@@ -1,0 +1,67 @@
+"""What learners did, folded into where they stand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import task
+from sqlalchemy import Connection, select
+
+from pushpull.db import insert_into, reading, writing
+from pushpull.learners.lifecycle import Rules, derive_events, refold
+from pushpull.learners.progress import fold_activity
+from pushpull.learners.tables import fold_cursor
+from pushpull.ledger.campaigns import campaign_id_of
+from pushpull.ledger.events import record_reached
+from pushpull.ledger.tables import campaign
+from tasks.installation import installation
+
+
+@task(name="fold progress", persist_result=False, log_prints=False)
+def fold_progress(as_of: datetime) -> None:
+    """Bring every learner's progress up to date with their activity."""
+    with writing(installation().engine) as connection:
+        after, before = _cursor(connection, "progress")
+        last = fold_activity(connection, after_activity_id=after, as_of=as_of, previous_as_of=before)
+        _keep_cursor(connection, "progress", last, as_of)
+
+
+@task(name="list campaigns", persist_result=False, log_prints=False)
+def known_campaigns() -> list[str]:
+    """The keys of all campaigns in the ledger."""
+    with reading(installation().engine) as connection:
+        return list(connection.execute(select(campaign.c.key).order_by(campaign.c.key)).scalars())
+
+
+@task(name="move lifecycles", task_run_name="move lifecycles of {campaign_key}", persist_result=False, log_prints=False)
+def move_lifecycles(campaign_key: str, as_of: datetime) -> dict[str, int]:
+    """Fold messages, activity and consent into the campaign's lifecycles (mission P6).
+
+    Returns:
+        How many learners moved, by ``old → new``.
+    """
+    with writing(installation().engine) as connection:
+        campaign_id = campaign_id_of(connection, campaign_key)
+        record_reached(connection, campaign_key, now=as_of)
+        name = f"lifecycle:{campaign_id}"
+        after, _ = _cursor(connection, name)
+        derive_events(connection, campaign_id, after_activity_id=after)
+        _keep_cursor(connection, name, _cursor(connection, "progress")[0], as_of)
+        moved = refold(connection, campaign_id, as_of=as_of, rules=Rules())
+    return {f"{old} → {new}": count for (old, new), count in sorted(moved.items())}
+
+
+def _cursor(connection: Connection, name: str) -> tuple[int, datetime | None]:
+    row = connection.execute(
+        select(fold_cursor.c.activity_id, fold_cursor.c.as_of).where(fold_cursor.c.name == name)
+    ).one_or_none()
+    return (row.activity_id, row.as_of) if row else (0, None)
+
+
+def _keep_cursor(connection: Connection, name: str, activity_id: int, as_of: datetime) -> None:
+    values = {"activity_id": activity_id, "as_of": as_of}
+    connection.execute(
+        insert_into(connection, fold_cursor)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=["name"], set_=values)
+    )
