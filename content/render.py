@@ -21,7 +21,7 @@ from content.layouts import Copy, card_source, html_source, text_source
 from content.locale import Locale, load_locale
 from content.message import STANDARD, Message, load_message
 from content.sms import fits_one_segment, measure, shorten, to_gsm7
-from content.templating import CONTROL, Context, TemplateError, check, compile_template, fill
+from content.templating import CONTROL, Context, TemplateError, check, compile_template, fill, names_in
 from content.trend import Trend, TrendWords, load_trend
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.messages import Body, CardBody, EmailBody, MessageFacts, SmsBody
@@ -55,7 +55,13 @@ class RenderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """The templates of one message in one language, variant and channel; ``fixed`` is the same for every learner."""
+    """The templates of one message in one language, variant and channel.
+
+    Args:
+        fixed: placeholders that are the same for every learner.
+        topics: titles of trends by tag, for reasons.
+        shortened: what a text message of this wording may give up, first things first.
+    """
 
     main: Template
     subject: Template
@@ -63,6 +69,7 @@ class _Compiled:
     fixed: dict[str, Any]
     locale: Locale
     topics: dict[str, str]
+    shortened: tuple[str, ...]
 
 
 @dataclass
@@ -124,7 +131,7 @@ class Renderer:
         try:
             values = values_for(facts, compiled.locale, compiled.topics) | compiled.fixed
             if channel is Channel.SMS:
-                return SmsBody(_one_segment(compiled.main, values))
+                return SmsBody(_one_segment(compiled, values))
             subject = fill(compiled.subject, values)
             if CONTROL.search(subject):
                 raise RenderError("template", f"the subject of {message_key!r} holds a line break")
@@ -213,6 +220,7 @@ class Renderer:
             },
             locale=locale,
             topics=self._topics(language),
+            shortened=tuple(name for name in _SHORTENED_FIRST if name in names_in(words.sms)),
         )
 
     def _trend_of(self, message_key: str, trend_key: str | None) -> Trend | None:
@@ -245,23 +253,23 @@ def _for_slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _one_segment(template: Template, values: dict[str, Any]) -> str:
+def _one_segment(compiled: _Compiled, values: dict[str, Any]) -> str:
     """The text message in one segment: accents dropped and names shortened where they would cost a second one.
 
     Raises:
         RenderError: even without any name it is too long.
     """
-    for name in _SHORTENED_FIRST:
+    for name in compiled.shortened:
         if values[name] and (plain := to_gsm7(visible(values[name]))) != values[name]:
             # What the alphabet cannot write would cut the room from 160 to 70 characters for everything.
             values[name] = (plain or "").strip()
-    text = fill(template, values)
-    for name in _SHORTENED_FIRST:
+    text = fill(compiled.main, values)
+    for name in compiled.shortened:
         while values[name] and not fits_one_segment(text):
             size = measure(text)
             excess = size.units - (160 if size.encoding == "GSM-7" else 70)
             values[name] = shorten(values[name], len(values[name]) - max(excess, 1))
-            text = fill(template, values)
+            text = fill(compiled.main, values)
     if not fits_one_segment(text):
         units = measure(text)
         raise RenderError("too_long", f"the text message needs {units.units} {units.encoding} units even without names")

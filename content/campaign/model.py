@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
-from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from content.campaign.when import DayOffset, Span, Weekday, Weeks, When
 from content.source import ContentModel
 from content.trend import Trend
 from pushpull.learners.segments import EVERYONE, Segment
@@ -23,50 +23,7 @@ STAGES = ("launch", "onboarding", "recommendations", "reengagement")
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 ItemKey = Annotated[str, Field(min_length=1, max_length=255)]
-Weeks = Annotated[int, Field(ge=1, le=104)]
 VariantName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)]
-
-
-class Weekday(StrEnum):
-    """Days of the week as authors write them."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
-
-    @property
-    def number(self) -> int:
-        """Monday is 0."""
-        return tuple(Weekday).index(self)
-
-
-class Span(ContentModel):
-    """A length of time."""
-
-    weeks: int = Field(0, ge=0, le=104)
-    days: int = Field(0, ge=0, le=730)
-    hours: int = Field(0, ge=0, le=720)
-
-    @property
-    def length(self) -> timedelta:
-        """All of it together."""
-        return timedelta(weeks=self.weeks, days=self.days, hours=self.hours)
-
-
-class DayOffset(ContentModel):
-    """A day counted from the campaign's start; day 0 is the start itself."""
-
-    weeks: int = Field(0, ge=0, le=104)
-    days: int = Field(0, ge=0, le=730)
-
-    @property
-    def length(self) -> timedelta:
-        """All of it together."""
-        return timedelta(weeks=self.weeks, days=self.days)
 
 
 class QuietHours(ContentModel):
@@ -158,58 +115,6 @@ class Goal(ContentModel):
         if self.due.on is not None:
             return self.due.on
         return start + (self.due.after_start.length if self.due.after_start else timedelta())
-
-
-class When(ContentModel):
-    """On which days a wave is sent; exactly one way of saying it.
-
-    Args:
-        after_start: once, so many weeks and days after the campaign's start.
-        weekly: on these weekdays, every week …
-        every_weeks: … or every so many weeks.
-        inactive_days: every working day, to learners silent for so many days …
-        inactive_rhythm: … and for so many times their own usual gap, where that is known.
-        working_days_from_due: every working day, to learners so many working days before (negative) or after their
-            own due date.
-        daily: every working day.
-        from_week, until_week: narrows a repeated wave to weeks of the campaign; the first is 1, both are included.
-    """
-
-    after_start: DayOffset | None = None
-    weekly: tuple[Weekday, ...] | None = Field(None, min_length=1)
-    every_weeks: int = Field(1, ge=1, le=26)
-    inactive_days: float | None = Field(None, gt=0, le=365)
-    inactive_rhythm: float | None = Field(None, gt=0, le=20)
-    working_days_from_due: int | None = Field(None, ge=-60, le=60)
-    daily: bool = False
-    from_week: Weeks | None = None
-    until_week: Weeks | None = None
-
-    @property
-    def is_about_inactivity(self) -> bool:
-        """Whether silence is what sends it."""
-        return self.inactive_days is not None or self.inactive_rhythm is not None
-
-    @model_validator(mode="after")
-    def _is_said_once(self) -> When:
-        ways = {
-            "after_start": self.after_start is not None,
-            "weekly": self.weekly is not None,
-            "inactive_days / inactive_rhythm": self.is_about_inactivity,
-            "working_days_from_due": self.working_days_from_due is not None,
-            "daily": self.daily,
-        }
-        said = [way for way, is_said in ways.items() if is_said]
-        if len(said) != 1:
-            found = " and ".join(said) if said else "none"
-            raise ValueError(f"needs exactly one of {', '.join(ways)}; found {found}")
-        if self.weekly is None and self.every_weeks != 1:
-            raise ValueError("every_weeks belongs to `weekly`")
-        if self.after_start is not None and (self.from_week or self.until_week):
-            raise ValueError("from_week and until_week belong to repeated waves, not to `after_start`")
-        if self.from_week and self.until_week and self.from_week > self.until_week:
-            raise ValueError(f"from_week {self.from_week} is after until_week {self.until_week}")
-        return self
 
 
 class Wave(ContentModel):

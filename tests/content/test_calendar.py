@@ -95,11 +95,11 @@ def test_a_trend_that_is_over_is_never_sent(edit: Edit, copied: Path) -> None:
 def test_a_spec_survives_the_ledger(campaign: Campaign) -> None:
     for spec in waves_on(campaign, date(2026, 2, 3)):
         assert WaveSpec.model_validate_json(spec.model_dump_json()) == spec
-    spec = campaign_spec(campaign)
-    assert CampaignSpec.model_validate_json(spec.model_dump_json()) == spec
-    assert (spec.starts_on, spec.ends_on) == (date(2026, 1, 12), date(2026, 2, 22))
-    assert spec.definition["class"] == "nudge"
-    assert "stages" in spec.definition
+    whole = campaign_spec(campaign)
+    assert CampaignSpec.model_validate_json(whole.model_dump_json()) == whole
+    assert (whole.starts_on, whole.ends_on) == (date(2026, 1, 12), date(2026, 2, 22))
+    assert whole.definition["class"] == "nudge"
+    assert "stages" in whole.definition
 
 
 def test_hashes_change_with_words_brand_and_file_and_with_nothing_else(edit: Edit, copied: Path) -> None:

@@ -16,6 +16,7 @@ from content.samples import ORDINARY
 from content.source import ContentError
 from content.templating import TemplateError
 from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.messages import CardBody
 from tests.content.conftest import EXAMPLE, Edit
 
 
@@ -98,5 +99,6 @@ def test_words_are_literal_in_every_channel(edit: Edit, copied: Path) -> None:
     assert "<b>word</b>" not in email.split("text=")[0]
     for channel in (Channel.TEAMS, Channel.SLACK):
         body = renderer.render("resume", channel, "en", None, ORDINARY)
+        assert isinstance(body, CardBody)
         said = json.dumps(json.loads(body.json), ensure_ascii=False)
         assert json.dumps(nasty.strip("'"), ensure_ascii=False)[1:-1] in said

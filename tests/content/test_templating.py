@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from content.templating import (
     tokens,
 )
 
-VALUES = dict.fromkeys(LAYOUT_NAMES, "") | {"items": []}
+VALUES: dict[str, Any] = dict.fromkeys(LAYOUT_NAMES, "") | {"items": []}
 
 
 @pytest.mark.parametrize(
