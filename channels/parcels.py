@@ -40,6 +40,28 @@ class DamagedParcel(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where one message is: a span of bytes in a file."""
+
+    path: Path
+    at: int
+    size: int
+
+    def read(self) -> bytes:
+        """The message.
+
+        Raises:
+            DamagedParcel: the file ends early.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.at)
+            message = file.read(self.size)
+        if len(message) != self.size:
+            raise DamagedParcel(self.path)
+        return message
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """What one handover brought.
 
@@ -53,19 +75,21 @@ class Parcel:
     sizes: Mapping[str, int]
     body_at: int
 
+    def places(self) -> Iterator[tuple[str, Place]]:
+        """Delivery ids and where their messages are, in order."""
+        at = self.body_at
+        for delivery_id, size in self.sizes.items():
+            yield delivery_id, Place(self.path, at, size)
+            at += size
+
     def messages(self) -> Iterator[tuple[str, bytes]]:
         """Delivery ids and messages, in order.
 
         Raises:
             DamagedParcel: the file ends early.
         """
-        with self.path.open("rb") as file:
-            file.seek(self.body_at)
-            for delivery_id, size in self.sizes.items():
-                message = file.read(size)
-                if len(message) != size:
-                    raise DamagedParcel(self.path)
-                yield delivery_id, message
+        for delivery_id, place in self.places():
+            yield delivery_id, place.read()
 
 
 class Parcels:

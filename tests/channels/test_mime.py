@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from channels.mime import BadAddress, UnsafeHeader, write_email
+from channels.mime import BadAddress, UnsafeHeader, read_email, write_email
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.messages import EmailBody
 from tests.channels.letters import BODIES, HANDOVER, a_message
@@ -43,10 +43,13 @@ def content(message: EmailMessage, kind: str) -> str:
 @example("x" * 999, "y" * 998)
 @example(".\nFrom me\n--\n", "--=_11111111222243338444555555555555--")
 def test_both_bodies_come_back_to_the_letter(text: str, html: str) -> None:
-    message = parsed(write_email(a_message(), replace(LETTER, text=text, html=html)))
+    data = write_email(a_message(), replace(LETTER, text=text, html=html))
+    message = parsed(data)
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     assert content(message, "plain") == text
     assert content(message, "html") == html
+    ours = read_email(data)
+    assert (ours.text, ours.html) == (text, html)
 
 
 @given(header, header)
@@ -58,6 +61,7 @@ def test_subject_and_names_come_back(subject: str, name: str) -> None:
     data = write_email(a_message(to_name=name), replace(LETTER, subject=subject))
     message = parsed(data)
     assert message["Subject"] == subject
+    assert read_email(data).headers["Subject"] == subject
     (recipient,) = message["To"].addresses
     assert recipient.addr_spec == "ada@example.org"
     shown = " ".join(name.split())
