@@ -26,12 +26,7 @@ async def dispatch(as_of: AsOf = "", dry_run: DryRun = False) -> list[WaveResult
     if dry_run:
         return report_waves(sorted({wave.wave_id for wave in due}))
     for wave in due:
-        shards = shards_of(wave)
-        if len(shards) == 1:
-            drain_shard(shards[0], wave.rules)
-        else:
-            for draining in [drain_shard.submit(shard, wave.rules) for shard in shards]:
-                draining.result()
+        drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave)])
     if due:
         close_waves(now)
     return report_waves(sorted({wave.wave_id for wave in due}))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect import task
-
 from pushpull.importers.runs import ImportReport
 from pushpull.importers.xapi import import_xapi
 from tasks.installation import installation
+from tasks.step import step
 
 
-@task(name="import statements", persist_result=False, log_prints=False)
+@step("import statements")
 def import_statements(source: str, as_of: datetime, *, dry_run: bool = False) -> ImportReport:
     """Import xAPI statements from a file or a learning record store.
 

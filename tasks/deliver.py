@@ -5,24 +5,21 @@ from __future__ import annotations
 import os
 import socket
 from datetime import datetime
-from functools import lru_cache
 
-from prefect import task
-
-from content.render import Renderer
 from pushpull.db import reading, writing
 from pushpull.ledger.drain import DrainResult, Shard, drain, shards
 from pushpull.ledger.due import DueWave, due_waves, hold_misfires
 from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.results import close_finished
 from tasks.courier import CampaignCourier
-from tasks.installation import Installation, installation
+from tasks.installation import installation
+from tasks.step import step
 
 #: Learners a shard has at the least: below that, splitting costs more than it saves.
 _WORTH_A_SHARD = 20_000
 
 
-@task(name="find due waves", persist_result=False, log_prints=False)
+@step("find due waves")
 def find_due(as_of: datetime, *, hold_late: bool = True) -> list[DueWave]:
     """The waves with due deliveries, most important first; waves that are too late are held for a person instead."""
     here = installation()
@@ -42,25 +39,18 @@ def shards_of(due: DueWave) -> list[Shard]:
         return shards(connection, wave_id=due.wave_id, rotation=due.rotation, count=many)
 
 
-@task(
-    name="drain shard", task_run_name="wave {shard.wave_id} from {shard.after}", persist_result=False, log_prints=False
-)
+@step("drain shard", run_name="wave {shard.wave_id} from {shard.after}")
 def drain_shard(shard: Shard, rules: Terms) -> DrainResult:
     """Send what is due in one shard of a wave. Safe to run any number of times, also at once with itself."""
     here = installation()
-    renderer = _renderer(here, rules.spec.campaign_key)
+    renderer = here.renderer(rules.spec.campaign_key)
     with reading(here.engine) as connection:
         courier = CampaignCourier(connection, here, rules, renderer)
     worker = f"{socket.gethostname()[:12]}-{os.getpid()}"
     return drain(here.engine, shard, rules, courier, options=here.drain_options(worker))
 
 
-@lru_cache(maxsize=8)
-def _renderer(here: Installation, campaign_key: str) -> Renderer:
-    return Renderer(here.settings.content_dir, here.campaign(campaign_key))
-
-
-@task(name="close finished waves", persist_result=False, log_prints=False)
+@step("close finished waves")
 def close_waves(as_of: datetime) -> int:
     """Mark waves without open rows.
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import Engine
 
 from channels.base import ChannelAdapter
 from channels.registry import adapters
-from content.campaign import Campaign, load_campaign
+from content.campaign import Campaign, campaign_spec, load_campaign
+from content.render import Renderer
 from pushpull.db import open_database
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
@@ -32,7 +32,7 @@ from pushpull.settings import Settings, settings
 log = logging.getLogger("pushpull")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Installation:
     """What every task needs.
 
@@ -44,15 +44,24 @@ class Installation:
     engine: Engine
     links: LinkSigner
     adapters: Mapping[Channel, ChannelAdapter]
+    _renderers: dict[str, Renderer] = field(default_factory=dict, repr=False)
 
     def campaign(self, key: str) -> Campaign:
-        """The campaign file of that key, or the file at that path.
+        """The campaign of the content folder.
 
         Raises:
             content.source.ContentError: it does not exist or cannot be used; names file, line and field.
         """
-        path = Path(key)
-        return load_campaign(path if path.suffix in {".yaml", ".yml"} else key, self.settings.content_dir)
+        return load_campaign(key, self.settings.content_dir)
+
+    def renderer(self, campaign_key: str) -> Renderer:
+        """What writes the campaign's messages; anew when its content has changed."""
+        campaign = self.campaign(campaign_key)
+        content_hash = campaign_spec(campaign).content_hash
+        if content_hash not in self._renderers:
+            self._renderers.clear()
+            self._renderers[content_hash] = Renderer(self.settings.content_dir, campaign)
+        return self._renderers[content_hash]
 
     @property
     def caps(self) -> OrganisationCaps:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect import task
-
 from content.campaign import campaign_spec, stage_waves
 from pushpull.catalogue.items import item_ids
 from pushpull.db import writing
@@ -15,9 +13,10 @@ from pushpull.ledger.planning import PlanResult, plan
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.timeline import DatedGoal, assign_goals
 from tasks.installation import installation
+from tasks.step import step
 
 
-@task(name="load campaign", persist_result=False, log_prints=False)
+@step("load campaign")
 def load_stage(campaign_key: str, stage: str, as_of: datetime) -> list[WaveSpec]:
     """Register the campaign as its file says, and list the stage's waves of the day.
 
@@ -33,7 +32,7 @@ def load_stage(campaign_key: str, stage: str, as_of: datetime) -> list[WaveSpec]
     return list(stage_waves(campaign, stage, timing.local_day(as_of, campaign.timezone)))
 
 
-@task(name="date goals", persist_result=False, log_prints=False)
+@step("date goals")
 def date_goals(campaign_key: str, as_of: datetime) -> int:
     """Give every learner of the campaign who has none yet their due dates (mission L2).
 
@@ -62,7 +61,7 @@ def date_goals(campaign_key: str, as_of: datetime) -> int:
         )
 
 
-@task(name="plan wave", task_run_name="plan {wave.key}", persist_result=False, log_prints=False)
+@step("plan wave", run_name="plan {wave.key}")
 def plan_wave(wave: WaveSpec, as_of: datetime, *, dry_run: bool = False) -> PlanResult:
     """Write a row for every learner of the wave, the skipped ones with their reason; again adds nothing."""
     here = installation()

@@ -6,21 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from prefect import task
-
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.outcomes import Evidence
 from pushpull.ledger.reconcile import Reaped, Reconciled, reap, reconcile
 from tasks.installation import installation
+from tasks.step import step
 
 
-@task(name="reap", persist_result=False, log_prints=False)
+@step("reap")
 def reap_silent() -> Reaped:
     """Put back what a dead worker only claimed; mark what it had handed over as uncertain."""
     return reap(installation().engine)
 
 
-@task(name="reconcile", persist_result=False, log_prints=False)
+@step("reconcile")
 def settle_uncertain(as_of: datetime) -> Reconciled:
     """Settle uncertain deliveries by what the providers know, or park them for a person."""
     here = installation()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
@@ -13,6 +12,7 @@ from pushpull.db import reading
 from pushpull.ledger.planning import PlanResult
 from pushpull.ledger.results import WaveResult, wave_results
 from tasks.installation import installation, log
+from tasks.step import step
 
 
 def report_plans(stage: str, plans: Sequence[PlanResult]) -> None:
@@ -20,7 +20,7 @@ def report_plans(stage: str, plans: Sequence[PlanResult]) -> None:
     for each in plans:
         log.info("wave planned", extra={"wave": each.key, "audience": each.audience, "planned": each.planned})
     if plans and _in_a_run():
-        create_table_artifact(
+        _publish_table(
             key=f"{stage}-plan",
             table=[_plan_row(each) for each in plans],
             description=f"What the {stage} stage planned, by wave.",
@@ -41,13 +41,13 @@ def _plan_row(plan: PlanResult) -> dict[str, object]:
     }
 
 
-@task(name="report", persist_result=False, log_prints=False)
+@step("report")
 def report_waves(wave_ids: Sequence[int]) -> list[WaveResult]:
     """Publish what became of waves, and emit one event for each, for automations to react to."""
     with reading(installation().engine) as connection:
         results = wave_results(connection, wave_ids=list(wave_ids))
     if results and _in_a_run():
-        create_table_artifact(
+        _publish_table(
             key="dispatched-waves",
             table=[_result_row(result) for result in results],
             description="What became of the waves this run sent.",
@@ -74,3 +74,9 @@ def _result_row(result: WaveResult) -> dict[str, object]:
 
 def _in_a_run() -> bool:
     return FlowRunContext.get() is not None
+
+
+def _publish_table(*, key: str, table: list[dict[str, object]], description: str) -> None:
+    # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
+    publish: Callable[..., object] = create_table_artifact
+    publish(key=key, table=table, description=description, _sync=True)

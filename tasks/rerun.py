@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect import task
-
 from pushpull.db import reading
 from pushpull.ledger.campaigns import wave_id_of
 from pushpull.ledger.rotations import Cohort, Rotated, rotate
 from tasks.installation import installation
+from tasks.step import step
 
 
-@task(name="re-run cohort", task_run_name="re-run {wave_key}", persist_result=False, log_prints=False)
+@step("re-run cohort", run_name="re-run {wave_key}")
 def rerun_cohort(
     campaign_key: str,
     wave_key: str,

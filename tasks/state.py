@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect import task
 from sqlalchemy import Connection, select
 
 from pushpull.db import insert_into, reading, writing
@@ -15,9 +14,10 @@ from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.events import record_reached
 from pushpull.ledger.tables import campaign
 from tasks.installation import installation
+from tasks.step import step
 
 
-@task(name="fold progress", persist_result=False, log_prints=False)
+@step("fold progress")
 def fold_progress(as_of: datetime) -> None:
     """Bring every learner's progress up to date with their activity."""
     with writing(installation().engine) as connection:
@@ -26,14 +26,14 @@ def fold_progress(as_of: datetime) -> None:
         _keep_cursor(connection, "progress", last, as_of)
 
 
-@task(name="list campaigns", persist_result=False, log_prints=False)
+@step("list campaigns")
 def known_campaigns() -> list[str]:
     """The keys of all campaigns in the ledger."""
     with reading(installation().engine) as connection:
         return list(connection.execute(select(campaign.c.key).order_by(campaign.c.key)).scalars())
 
 
-@task(name="move lifecycles", task_run_name="move lifecycles of {campaign_key}", persist_result=False, log_prints=False)
+@step("move lifecycles", run_name="move lifecycles of {campaign_key}")
 def move_lifecycles(campaign_key: str, as_of: datetime) -> dict[str, int]:
     """Fold messages, activity and consent into the campaign's lifecycles (mission P6).
 

@@ -139,22 +139,25 @@ def rechecked(connection: Connection, rules: Terms, batch: CTE) -> Select[Any]:
 
 def pick_is_good(*, as_of: datetime) -> ColumnElement[bool]:
     """Whether a row of ``pick`` may still be shown: its item is available and the learner has not completed it."""
+    done, offer = progress.alias("done"), item.alias("offer")
     completed = (
-        select(progress.c.item_id)
+        select(done.c.item_id)
         .where(
-            progress.c.learner_id == pick.c.learner_id,
-            progress.c.item_id == pick.c.item_id,
-            progress.c.completed_at.is_not(None),
+            done.c.learner_id == pick.c.learner_id,
+            done.c.item_id == pick.c.item_id,
+            done.c.completed_at.is_not(None),
         )
+        .correlate(pick)
         .exists()
     )
     offered = (
-        select(item.c.id)
+        select(offer.c.id)
         .where(
-            item.c.id == pick.c.item_id,
-            item.c.active.is_(True),
-            or_(item.c.available_until.is_(None), item.c.available_until > as_of),
+            offer.c.id == pick.c.item_id,
+            offer.c.active.is_(True),
+            or_(offer.c.available_until.is_(None), offer.c.available_until > as_of),
         )
+        .correlate(pick)
         .exists()
     )
     return and_(~completed, offered)
