@@ -118,6 +118,11 @@ class Rules:
         if not 0 < self.dormant_at_least <= self.dormant_at_most or self.dormant_days <= 0 or self.dormant_rhythm <= 0:
             raise ValueError("the days after which silence is dormancy must be positive, the least not above the most")
 
+    @property
+    def shortest_silence(self) -> timedelta:
+        """No learner is dormant before this."""
+        return timedelta(days=min(self.dormant_at_least, self.dormant_days))
+
     def silence(self, rhythm_days: float | None) -> timedelta:
         """How long a learner of this rhythm may be silent before being dormant."""
         if rhythm_days is None:
@@ -164,7 +169,7 @@ def fold(events: Iterable[LifecycleEvent], *, as_of: datetime, rules: Rules) -> 
         if at <= as_of and (known is None or at < known):
             earliest[kind, source_id] = at if at.tzinfo is UTC else at.astimezone(UTC)
     ordered = sorted((at, _RANK[kind], source_id, kind) for (kind, source_id), at in earliest.items())
-    story = _Story(rules)
+    story = _Story(rules, rules.shortest_silence)
     for at, _, _, kind in ordered:
         story.hear(kind, at)
     return story.told(as_of)
@@ -175,6 +180,7 @@ class _Story:
     """A learner's story while it is being told, event by event in the order of time."""
 
     rules: Rules
+    shortest_silence: timedelta
     beneath: LearnerState = LearnerState.UNAWARE  # the state without regard to opting out
     shown: LearnerState = LearnerState.UNAWARE
     opted_out: bool = False
@@ -248,10 +254,12 @@ class _Story:
 
     def fall_silent(self, now: datetime) -> None:
         """The learner becomes dormant at the instant when the silence became long enough, not when it is noticed."""
-        if self.beneath not in _CAN_FALL_SILENT:
+        if self.beneath not in _CAN_FALL_SILENT or self.last_active_at is None:
             return
-        end = self.dormant_after()
-        if end is not None and end <= now:
+        if now - self.last_active_at < self.shortest_silence:
+            return  # the usual case, without asking for the rhythm
+        end = self.last_active_at + self.rules.silence(self.rhythm_days())
+        if end <= now:
             self.move(_S.DORMANT, end)
 
     def dormant_after(self) -> datetime | None:
