@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, or_, select
 
+from pushpull.catalogue.nearness import IS_ABOUT, Nearness, read_facts
 from pushpull.catalogue.similarity import ContentModel, Matrix
 from pushpull.catalogue.tables import item, item_tag
 from pushpull.learners.lists import in_ids
-from pushpull.learners.tables import learner, profile_fact, progress
+from pushpull.learners.tables import learner, progress
 from pushpull.learners.vocabulary import ProgressStatus
 
 #: Learners × items looked at together; bounds the memory to some tens of megabytes.
@@ -31,8 +32,6 @@ _CELLS = 1_000_000
 #: Ids in one IN list.
 _MOST_LEARNERS = 4_000
 
-#: Similarity from which a text is a reason for an item.
-_IS_ABOUT = 0.12
 #: Similarity from which two items say the same.
 _IS_THE_SAME = 0.85
 #: "Colleagues" and "popular" speak of at least so many people (security: k = 5).
@@ -41,10 +40,6 @@ _PEOPLE_AT_LEAST = 5
 _SHORT = 10.0
 
 _GOAL, _NEED, _TREND, _COLLEAGUES, _POPULAR, _RATED, _IS_SHORT, _OF_CAMPAIGN = 1.0, 0.8, 1.0, 0.3, 0.3, 0.1, 0.1, 0.05
-
-_KINDS = {"goal": "goal", "aspiration": "goal", "need": "need"}
-#: How much a fact weighs by where it comes from: what the learner declared beats what was learned from behaviour.
-_SOURCES = {"declared": 1.0, "hr": 0.9, "learned": 0.8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +58,11 @@ class Pick:
     score: float
 
 
-class _Fact(NamedTuple):
-    row: int
-    text: str
-    weight: float
-
-
 class _Trend(NamedTuple):
     """The trend's nearness per item, and which of its tags is nearest."""
 
     nearness: Matrix
     tag: list[str | None]
-
-
-class _Nearness:
-    """How near each item is to the nearest of each learner's facts of one kind.
-
-    Args:
-        facts: ordered by the learner's row.
-        near: similarity of each fact (row) to each item (column).
-        learners: how many rows there are.
-    """
-
-    def __init__(self, facts: Sequence[_Fact], near: Matrix, learners: int) -> None:
-        self._facts = facts
-        self._near = near
-        self._span: dict[int, tuple[int, int]] = {}
-        self.of = np.zeros((learners, near.shape[1]), dtype=np.float32)
-        if facts:
-            near *= np.array([fact.weight for fact in facts], dtype=np.float32)[:, np.newaxis]
-            rows, starts = np.unique([fact.row for fact in facts], return_index=True)
-            self.of[rows] = np.maximum.reduceat(near, starts, axis=0)
-            first = starts.tolist()
-            spans = zip(first, [*first[1:], len(facts)], strict=True)
-            self._span = dict(zip(rows.tolist(), spans, strict=True))
-
-    def words(self, row: int, column: int) -> str | None:
-        """The learner's fact that is a reason for the item, if there is one."""
-        if row not in self._span or self.of[row, column] < _IS_ABOUT:
-            return None
-        first, end = self._span[row]
-        return self._facts[first + int(self._near[first:end, column].argmax())].text
 
 
 class Recommender:
@@ -240,17 +199,17 @@ class Recommender:
             languages[row_of[learner_id]] = languages[row_of[learner_id]] or language
         of_department = np.array([self._department.get(each or "", -1) for each in departments])
 
-        facts = _facts(conn, batch, row_of)
+        facts = read_facts(conn, batch, row_of)
         goal, need = (
-            _Nearness(facts[kind], self._content.similarity([fact.text for fact in facts[kind]]), len(batch))
+            Nearness(facts[kind], self._content.similarity([fact.text for fact in facts[kind]]), len(batch))
             for kind in ("goal", "need")
         )
         by_colleagues = (self._colleagues >= _PEOPLE_AT_LEAST)[of_department]
         score = prior + np.float32(_GOAL) * goal.of + np.float32(_NEED) * need.of
         score += np.float32(_COLLEAGUES) * by_colleagues
-        has_reason = (trend.nearness >= _IS_ABOUT) | self._is_popular | self._is_short
+        has_reason = (trend.nearness >= IS_ABOUT) | self._is_popular | self._is_short
         eligible = np.stack([self._speaks_to(language) for language in languages])
-        eligible &= has_reason | (goal.of >= _IS_ABOUT) | (need.of >= _IS_ABOUT) | by_colleagues
+        eligible &= has_reason | (goal.of >= IS_ABOUT) | (need.of >= IS_ABOUT) | by_colleagues
         self._rule_out_what_is_done(conn, batch, row_of, eligible)
         score[~eligible] = -np.inf
 
@@ -300,7 +259,7 @@ class Recommender:
                 eligible[row_of[learner_id], self._twins_of[int(self._twins[column])]] = False
 
     def _reason(
-        self, row: int, column: int, goal: _Nearness, need: _Nearness, trend: _Trend, colleagues_in: str | None
+        self, row: int, column: int, goal: Nearness, need: Nearness, trend: _Trend, colleagues_in: str | None
     ) -> tuple[str, str]:
         """The first reason that is true: goal, need, trend, colleagues, popular, short."""
         for kind, nearness in (("goal", goal), ("need", need)):
@@ -308,30 +267,13 @@ class Recommender:
             if words is not None:
                 return kind, words
         tag = trend.tag[column]
-        if tag is not None and trend.nearness[column] >= _IS_ABOUT:
+        if tag is not None and trend.nearness[column] >= IS_ABOUT:
             return "trend", tag
         if colleagues_in is not None:
             return "colleagues", colleagues_in
         if self._is_popular[column]:
             return "popular", str(self._people[column])
         return "short", f"{self._minutes[column]:g}"
-
-
-def _facts(conn: Connection, batch: Sequence[int], row_of: Mapping[int, int]) -> dict[str, list[_Fact]]:
-    """The learners' goals and needs, each ordered by row and text."""
-    facts: dict[str, list[_Fact]] = {"goal": [], "need": []}
-    for learner_id, kind, value, source, confidence in conn.execute(
-        select(
-            profile_fact.c.learner_id,
-            profile_fact.c.kind,
-            profile_fact.c.value,
-            profile_fact.c.source,
-            profile_fact.c.confidence,
-        ).where(in_ids(profile_fact.c.learner_id, batch), profile_fact.c.kind.in_(list(_KINDS)))
-    ):
-        weight = float(confidence) * _SOURCES.get(source, 0.8)
-        facts[_KINDS[kind]].append(_Fact(row_of[learner_id], value, weight))
-    return {kind: sorted(listed) for kind, listed in facts.items()}
 
 
 def _text(row: Any, tags: set[str]) -> str:

@@ -18,7 +18,7 @@ false, never "maybe", so that ``not`` always means everybody else.
 
 from pushpull.learners.segments.compile import SegmentContext, compile_segment
 from pushpull.learners.segments.describe import describe
-from pushpull.learners.segments.nodes import SegmentError
+from pushpull.learners.segments.fields import SegmentError
 from pushpull.learners.segments.segment import EVERYONE, Segment, parse_segment
 
 __all__ = [

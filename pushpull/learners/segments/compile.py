@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.lists import in_texts
+from pushpull.learners.segments.fields import Kind, SegmentError
 from pushpull.learners.segments.nodes import (
     ANY_ITEM,
     CAMPAIGN_ITEMS,
@@ -48,10 +49,8 @@ from pushpull.learners.segments.nodes import (
     ByTag,
     Everyone,
     InactiveRule,
-    Kind,
     Not,
     ProgressRule,
-    SegmentError,
 )
 from pushpull.learners.segments.segment import Segment
 from pushpull.learners.tables import activity, learner, learner_tag, lifecycle, profile_fact, progress

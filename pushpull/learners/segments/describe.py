@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pushpull.learners.segments.fields import Kind
 from pushpull.learners.segments.nodes import (
     ANY_ITEM,
     CAMPAIGN_ITEMS,
@@ -22,7 +23,6 @@ from pushpull.learners.segments.nodes import (
     ByTag,
     Everyone,
     InactiveRule,
-    Kind,
     Not,
     ProgressRule,
 )

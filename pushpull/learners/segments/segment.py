@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from pydantic import ConfigDict, RootModel, ValidationError, model_serializer, model_validator
 
+from pushpull.learners.segments.fields import FIELDS, Path, SegmentError
 from pushpull.learners.segments.nodes import (
-    FIELDS,
     AllOf,
     AnyNode,
     AnyOf,
@@ -23,8 +23,6 @@ from pushpull.learners.segments.nodes import (
     Everyone,
     Node,
     Not,
-    Path,
-    SegmentError,
 )
 
 #: Deeper trees are mistakes, and SQLite ends at 1000.
