@@ -107,7 +107,7 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         stop_when_active=wave.stop_when_active,
         item_count=wave.items,
         trend=wave.trend,
-        trend_tags=campaign.references.trends[wave.trend].tags if wave.trend in campaign.references.trends else (),
+        trend_tags=campaign.references.trends[wave.trend].tags if wave.trend is not None else (),
         window=campaign.budget.window,
         caps=campaign.budget.limits,
         expires_after=wave.expires_after.length,

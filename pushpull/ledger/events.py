@@ -6,7 +6,7 @@ repetition do not matter, and a late bounce beats "delivered".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,8 +14,9 @@ from sqlalchemy import Connection, and_, case, func, literal, or_, select, true,
 
 from pushpull.db import insert_into, insert_new
 from pushpull.learners.consent import opt_out, suppress
-from pushpull.learners.tables import lifecycle_event
-from pushpull.learners.vocabulary import ANY_FAMILY, Channel, LifecycleKind, SuppressionReason
+from pushpull.learners.tables import learner, lifecycle_event
+from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel, LifecycleKind, SuppressionReason
+from pushpull.ledger.settling import OPEN_TO_EVIDENCE, duplicate_mark
 from pushpull.ledger.tables import campaign, delivery, delivery_event, handover, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, DeliveryState, EventKind
 
@@ -61,9 +62,12 @@ class DeliveryFact:
 def record_facts(connection: Connection, facts: Sequence[DeliveryFact]) -> int:
     """Append facts and fold them into deliveries, suppressions, consent and lifecycle events.
 
+    A fact about a delivery there is not is left out; what keeps and matches those again is the callbacks' business.
+
     Returns:
         How many facts were new. Repeated ones change nothing.
     """
+    present = _lock_learners(connection, {fact.learner_id for fact in facts})
     known = _known(connection, facts)
     fresh = [fact for fact in facts if (fact.wave_id, fact.rotation, fact.learner_id) in known]
     inserted = insert_new(
@@ -87,15 +91,31 @@ def record_facts(connection: Connection, facts: Sequence[DeliveryFact]) -> int:
     for fact in fresh:
         row = known[fact.wave_id, fact.rotation, fact.learner_id]
         _fold_state(connection, fact)
-        _fold_consent(connection, fact, channel=row.channel, family=row.family)
-    _note_clicks(connection, fresh, {key: row.campaign_id for key, row in known.items()})
+        if fact.learner_id in present:
+            _fold_consent(connection, fact, channel=row.channel, family=row.family)
+    heard = [fact for fact in fresh if fact.learner_id in present]
+    _note_clicks(connection, heard, {key: row.campaign_id for key, row in known.items()})
     return inserted
+
+
+def _lock_learners(connection: Connection, learner_ids: Collection[int]) -> set[int]:
+    """Lock the learners, ascending as handovers do, so that neither waits for the other in a circle.
+
+    Returns:
+        Those there still are: somebody may have been erased since the message left.
+    """
+    wanted = sorted(learner_ids)
+    present: set[int] = set()
+    for start in range(0, len(wanted), 5_000):
+        chunk = select(learner.c.id).where(learner.c.id.in_(wanted[start : start + 5_000]))
+        present.update(connection.execute(chunk.order_by(learner.c.id).with_for_update()).scalars())
+    return present
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     campaign_id: int
-    channel: str
+    channel: str | None
     family: str
 
 
@@ -128,24 +148,39 @@ def _known(connection: Connection, facts: Iterable[DeliveryFact]) -> dict[tuple[
 
 def _fold_state(connection: Connection, fact: DeliveryFact) -> None:
     target = _LEADS_TO[fact.kind]
-    lower = [state.value for state, rank in RANK.items() if rank < RANK[target]]
-    # An uncertain or parked delivery that a provider reports about was accepted: that is positive evidence.
-    evidence = [DeliveryState.HANDING_OVER.value, DeliveryState.UNCERTAIN.value, DeliveryState.PARKED.value]
-    connection.execute(
-        update(delivery)
-        .where(
-            delivery.c.wave_id == fact.wave_id,
-            delivery.c.rotation == fact.rotation,
-            delivery.c.learner_id == fact.learner_id,
-            delivery.c.state.in_([*lower, *evidence]),
-        )
-        .values(state=target.value, reason=None, lease_until=None, settled_at=fact.occurred_at)
+    row = and_(
+        delivery.c.wave_id == fact.wave_id,
+        delivery.c.rotation == fact.rotation,
+        delivery.c.learner_id == fact.learner_id,
     )
+    values = {"state": target.value, "lease_until": None, "settled_at": fact.occurred_at}
+    # A delivery that left and that a provider reports about was accepted, whatever it was taken for meanwhile: that is
+    # positive evidence. One that never left is not moved by what is said about it.
+    handed_over = and_(delivery.c.handover_id.is_not(None), delivery.c.state.in_(OPEN_TO_EVIDENCE))
+    proven = (
+        connection.execute(
+            update(delivery)
+            .where(row, handed_over)
+            .values(**values, reason=duplicate_mark())
+            .returning(delivery.c.handover_id)
+        )
+        .scalars()
+        .all()
+    )
+    if proven:
+        connection.execute(update(handover).where(handover.c.id.in_(proven)).values(accepted=handover.c.accepted + 1))
+        connection.execute(update(wave).where(wave.c.id == fact.wave_id).values(reached_recorded_at=None))
+        return
+    lower = [state.value for state, rank in RANK.items() if rank < RANK[target]]
+    connection.execute(update(delivery).where(row, delivery.c.state.in_(lower)).values(**values))
 
 
-def _fold_consent(connection: Connection, fact: DeliveryFact, *, channel: str, family: str) -> None:
+def _fold_consent(connection: Connection, fact: DeliveryFact, *, channel: str | None, family: str) -> None:
     if fact.kind is EventKind.OPTED_OUT:
-        opt_out(connection, fact.learner_id, channel=channel, family=family, source=fact.source, at=fact.occurred_at)
+        scope = channel or ANY_CHANNEL
+        opt_out(connection, fact.learner_id, channel=scope, family=family, source=fact.source, at=fact.occurred_at)
+    elif channel is None:
+        return  # nothing was ever to be sent there: no address could bounce or complain
     elif fact.kind is EventKind.COMPLAINED:
         _suppress(connection, fact, channel, SuppressionReason.COMPLAINED)
     elif fact.kind is EventKind.BOUNCED:
@@ -167,21 +202,31 @@ def _suppress(connection: Connection, fact: DeliveryFact, channel: str, reason: 
 def _note_clicks(
     connection: Connection, facts: Sequence[DeliveryFact], campaigns: dict[tuple[int, int, int], int]
 ) -> None:
+    clicks = [
+        (fact, campaigns[fact.wave_id, fact.rotation, fact.learner_id])
+        for fact in facts
+        if fact.kind is EventKind.CLICKED
+    ]
     insert_new(
         connection,
         lifecycle_event,
         [
             {
-                "campaign_id": campaigns[fact.wave_id, fact.rotation, fact.learner_id],
+                "campaign_id": campaign_id,
                 "learner_id": fact.learner_id,
                 "kind": LifecycleKind.CLICKED.value,
                 "source_id": f"{fact.source}:{fact.source_id}"[:255],
                 "occurred_at": fact.occurred_at,
             }
-            for fact in facts
-            if fact.kind is EventKind.CLICKED
+            for fact, campaign_id in clicks
         ],
     )
+    for fact, campaign_id in clicks:  # news may be older than the last fold: fold again
+        connection.execute(
+            update(lifecycle)
+            .where(lifecycle.c.campaign_id == campaign_id, lifecycle.c.learner_id == fact.learner_id)
+            .values(folded_to=None)
+        )
 
 
 def record_reached(connection: Connection, campaign_key: str, *, now: datetime) -> int:

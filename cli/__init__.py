@@ -1,0 +1,185 @@
+"""The `pushpull` command: a front door like the web app, without logic of its own.
+
+Commands import what they need when they run, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.common import AsOf, err, here, out
+from cli.imports import imports
+from cli.ops import campaigns, channels, parked, waves
+from cli.runs import runs
+
+app = typer.Typer(name="pushpull", no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+for _name, _group in {
+    "import": imports,
+    "run": runs,
+    "wave": waves,
+    "campaign": campaigns,
+    "channel": channels,
+    "parked": parked,
+}.items():
+    app.add_typer(_group, name=_name)
+
+
+def main() -> None:
+    """Run the command line; an error a person can act on is one line, and exit code 1."""
+    try:
+        app()
+    except (LookupError, ValueError, OSError) as error:
+        if type(error).__module__ == "builtins" and not isinstance(error, OSError):
+            raise
+        err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
+        raise SystemExit(1) from error
+
+
+@app.command()
+def demo(
+    work_dir: Annotated[Path, typer.Option(help="Where database, outbox and report go.")] = Path("var/demo"),
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
+    learners: Annotated[int, typer.Option(help="Size of the sample company.", min=10)] = 300,
+) -> None:
+    """Play the example campaign for six simulated weeks, on this machine alone."""
+    from deployments.demo import run_demo
+
+    run_demo(work_dir=work_dir, seed=seed, size=learners, console=out)
+
+
+@app.command()
+def replay(
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the OULAD files.")] = None,
+    work_dir: Annotated[Path, typer.Option(help="Where database and outbox go.")] = Path("var/replay"),
+    database_url: Annotated[str, typer.Option(help="Another database than SQLite in the work folder.")] = "",
+    days: Annotated[int, typer.Option(help="Only so many days; 0 is all.")] = 0,
+) -> None:
+    """Replay real learner data day by day through the flows, and check the promises."""
+    from deployments.replay import main as replay_main
+
+    raise SystemExit(
+        replay_main(data_dir=data_dir, work_dir=work_dir, database_url=database_url or None, days=days or None)
+    )
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Of the Prefect server and its UI.")] = 4200,
+    web_port: Annotated[int, typer.Option(help="Of the web app.")] = 8080,
+    home: Annotated[Path, typer.Option(help="Where Prefect keeps its database.")] = Path("var/prefect"),
+) -> None:
+    """Start a Prefect server, the deployments, a worker and the web app; Ctrl-C ends them."""
+    from deployments.serve import ServerDidNotStartError
+    from deployments.serve import serve as run_everything
+
+    try:
+        raise SystemExit(run_everything(port=port, web_port=web_port, home=home, say=out.print))
+    except ServerDidNotStartError as error:
+        err.print(f"[red]error:[/red] {error}")
+        raise SystemExit(1) from error
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is configured, what is missing and how to fix it."""
+    from deployments.doctor import Health, examine
+
+    checks = examine()
+    table = Table("", "", "found", "what to do", box=None)
+    style = {Health.GOOD: "green", Health.NOTE: "yellow", Health.BAD: "red"}
+    for check in checks:
+        table.add_row(f"[{style[check.health]}]{check.health}[/]", check.name, escape(check.found), escape(check.fix))
+    out.print(table)
+    raise SystemExit(any(check.health is Health.BAD for check in checks))
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the database to the newest schema (every command that writes does so too)."""
+    here()
+    out.print("the database is up to date")
+
+
+@app.command()
+def settings() -> None:
+    """Print every setting with its description and default, as a .env file."""
+    from deployments.doctor import env_example
+
+    typer.echo(env_example())
+
+
+@app.command()
+def lint() -> None:
+    """Check campaigns, messages, brands and trends; exit code 1 when something must be corrected."""
+    from content.lint import Severity, lint_content
+    from pushpull.settings import settings as chosen
+
+    findings = lint_content(chosen().content_dir)
+    for finding in findings:
+        typer.echo(str(finding))
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    typer.echo(f"{errors} errors, {len(findings) - errors} warnings")
+    raise SystemExit(errors > 0)
+
+
+@app.command()
+def preview(
+    campaign: str,
+    learner: Annotated[list[str] | None, typer.Option(help="External id; several are allowed.")] = None,
+    out_dir: Annotated[Path, typer.Option(help="Where the gallery goes.")] = Path("var/preview"),
+) -> None:
+    """Write what each learner would see in every channel to an HTML gallery."""
+    from tasks.preview import preview_learners
+
+    from content.preview import preview as write_gallery
+
+    home = here()
+    people = preview_learners(campaign, learner or [], datetime.now(UTC))
+    page = write_gallery(home.campaign(campaign), people, out_dir, content_dir=home.settings.content_dir)
+    out.print(f"gallery: {page}")
+
+
+@app.command()
+def explain(
+    learner: str, campaign: Annotated[str, typer.Option(help="Key of the campaign.")], as_of: AsOf = ""
+) -> None:
+    """Tell one learner's whole path, with the rule behind each message sent or not sent."""
+    from pushpull.insights.explain import explain as tell
+
+    from flows.parameters import moment
+    from pushpull.db import reading
+
+    with reading(here().engine) as connection:
+        typer.echo(tell(connection, learner, campaign, as_of=moment(as_of)).as_text())
+
+
+@app.command()
+def report(
+    campaign: str,
+    page: Annotated[Path, typer.Option(help="The HTML file.")] = Path("var/report.html"),
+    as_of: AsOf = "",
+) -> None:
+    """Write the campaign's funnel and waves to one HTML page."""
+    from pushpull.insights.report import write_report
+
+    from flows.parameters import moment
+    from pushpull.db import reading
+
+    with reading(here().engine) as connection:
+        write_report(connection, campaign, page, as_of=moment(as_of), outbox_href=None)
+    out.print(f"report: {page}")
+
+
+@app.command()
+def outbox() -> None:
+    """Make the sandbox's messages browsable."""
+    from channels.outbox import build_outbox
+    from pushpull.settings import settings as chosen
+
+    out.print(f"outbox: {build_outbox(chosen().outbox_dir)}")

@@ -1,0 +1,59 @@
+"""`pushpull run`: a flow here and now, without a Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.common import AsOf, DryRun, here, out
+
+runs = typer.Typer(no_args_is_help=True, help="Run a flow here and now, without a Prefect server.")
+
+Learners = Annotated[list[str] | None, typer.Option("--learner", help="External id: re-run for these learners only.")]
+
+
+def _stage_command(stage: str) -> None:
+    def run(campaign: str, as_of: AsOf = "", dry_run: DryRun = False, learner: Learners = None) -> None:
+        from importlib import import_module
+
+        here()
+        flow = getattr(import_module(f"flows.{stage}"), stage)
+        plans = asyncio.run(flow.fn(campaign=campaign, as_of=as_of, dry_run=dry_run, cohort=learner or []))
+        table = Table("wave", "audience", "planned", "skipped", "status")
+        for plan in plans:
+            skipped = ", ".join(f"{count} {reason}" for reason, count in plan.by_reason.items())
+            table.add_row(plan.key, str(plan.audience), str(plan.planned), skipped, str(plan.status))
+        out.print(table if plans else f"no {stage} wave is planned for that day")
+
+    run.__doc__ = f"Plan the {stage} waves of the day."
+    runs.command(stage)(run)
+
+
+for _stage in ("launch", "onboarding", "recommendations", "reengagement"):
+    _stage_command(_stage)
+
+
+@runs.command("dispatch")
+def run_dispatch(as_of: AsOf = "", dry_run: DryRun = False) -> None:
+    """Send what is due."""
+    from flows.dispatch import dispatch
+
+    here()
+    results = asyncio.run(dispatch.fn(as_of=as_of, dry_run=dry_run))
+    for result in results:
+        out.print(f"{result.campaign_key} {result.key}: {result.sentence()}", highlight=False)
+    if not results:
+        out.print("nothing is due")
+
+
+@runs.command("sync")
+def run_sync(as_of: AsOf = "", source: Annotated[str, typer.Option(help="xAPI file or URL.")] = "") -> None:
+    """Fold activity into progress and lifecycles; settle deliveries nobody has heard of."""
+    from flows.sync import sync
+
+    here()
+    for campaign, moved in asyncio.run(sync.fn(as_of=as_of, source=source)).items():
+        out.print(f"{campaign}: {', '.join(f'{count} {move}' for move, count in moved.items()) or 'nobody moved'}")

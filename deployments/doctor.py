@@ -1,0 +1,149 @@
+"""What is configured here, what is missing, and how to fix it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import PydanticUndefined
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from pushpull.db import open_database, reading
+from pushpull.settings import Settings
+
+
+class Health(StrEnum):
+    """How a check came out."""
+
+    GOOD = "ok"
+    NOTE = "note"
+    BAD = "missing"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Args:
+        fix: what to do about it; empty when nothing is to be done.
+    """
+
+    name: str
+    health: Health
+    found: str
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything an installation needs."""
+    checks = [_python()]
+    try:
+        chosen = Settings()
+    except ValidationError as error:
+        return [*checks, *_unusable(error)]
+    return [*checks, *_database(chosen), *_content(chosen), *_messages(chosen), _prefect()]
+
+
+def _python() -> Check:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    good = sys.version_info >= (3, 11)
+    return Check("Python", Health.GOOD if good else Health.BAD, version, "" if good else "install Python 3.11 or newer")
+
+
+def _unusable(error: ValidationError) -> Iterator[Check]:
+    for problem in error.errors():
+        name = f"PUSHPULL_{'_'.join(str(part) for part in problem['loc'])}".upper()
+        yield Check(name, Health.BAD, problem["msg"], "correct it in the environment or in .env; see .env.example")
+
+
+def _database(chosen: Settings) -> Iterator[Check]:
+    kind = chosen.database_url.split(":", 1)[0]
+    try:
+        engine = open_database(chosen.database_url)
+    except ValueError as error:
+        yield Check("database", Health.BAD, str(error), "set PUSHPULL_DATABASE_URL")
+        return
+    yield from _schema(engine, kind)
+
+
+def _schema(engine: Engine, kind: str) -> Iterator[Check]:
+    from pushpull.learners.tables import learner
+    from pushpull.ledger.tables import campaign
+    from pushpull.migrations import current, newest
+
+    if engine.dialect.name == "sqlite" and engine.url.database and not Path(engine.url.database).exists():
+        yield Check("database", Health.NOTE, f"{kind}, not there yet", "nothing to do: the first command makes it")
+        return
+    try:
+        found, wanted = current(engine), newest()
+    except SQLAlchemyError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        yield Check("database", Health.BAD, f"{kind}: {reason}", "start it, or correct PUSHPULL_DATABASE_URL")
+        return
+    if found != wanted:
+        yield Check("schema", Health.NOTE, f"at {found or 'nothing'}, newest is {wanted}", "run: pushpull upgrade")
+        return
+    yield Check("database", Health.GOOD, f"{kind}, schema {found}")
+    with reading(engine) as connection:
+        people = connection.execute(select(func.count()).select_from(learner)).scalar_one()
+        campaigns = connection.execute(select(func.count()).select_from(campaign)).scalar_one()
+    if people:
+        yield Check("learners", Health.GOOD, f"{people} learners, {campaigns} campaigns")
+    else:
+        yield Check("learners", Health.NOTE, "none", "run: pushpull import people FILE")
+
+
+def _content(chosen: Settings) -> Iterator[Check]:
+    from content.campaign import campaign_keys
+    from content.lint import Severity, lint_content
+
+    if not chosen.content_dir.is_dir():
+        yield Check("content", Health.BAD, f"no folder {chosen.content_dir}", "set PUSHPULL_CONTENT_DIR")
+        return
+    keys = campaign_keys(chosen.content_dir)
+    errors = sum(finding.severity is Severity.ERROR for finding in lint_content(chosen.content_dir))
+    if errors:
+        yield Check("content", Health.BAD, f"{len(keys)} campaigns, {errors} errors", "run: pushpull lint")
+    else:
+        yield Check("content", Health.GOOD, f"campaigns: {', '.join(keys) or 'none'}")
+
+
+def _messages(chosen: Settings) -> Iterator[Check]:
+    yield Check("channels", Health.GOOD, f"{chosen.channels}: nothing leaves this machine; {chosen.outbox_dir}")
+    if chosen.link_key_is_public:
+        fix = "fine for the sandbox; before real channels, set PUSHPULL_LINK_KEY to 32 random bytes"
+        yield Check("link key", Health.NOTE, "the public sandbox key", fix)
+    else:
+        yield Check("link key", Health.GOOD, "set")
+    if chosen.call_deadline_seconds >= chosen.lease_seconds:
+        found = f"deadline {chosen.call_deadline_seconds} s, lease {chosen.lease_seconds} s"
+        yield Check("lease", Health.BAD, found, "set PUSHPULL_CALL_DEADLINE_SECONDS below PUSHPULL_LEASE_SECONDS")
+
+
+def _prefect() -> Check:
+    from importlib.metadata import version
+    from os import environ
+
+    where = environ.get("PREFECT_API_URL", "")
+    if where:
+        return Check("Prefect", Health.GOOD, f"{version('prefect')}, server {where}")
+    return Check("Prefect", Health.NOTE, f"{version('prefect')}, no server", "run: make serve")
+
+
+def env_example() -> str:
+    """The text of ``.env.example``: every setting with its description and default."""
+    lines = ["# Settings of Pushpull. Copy to .env and change what you need; a variable in the environment wins.", ""]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        if name == "content_dir":
+            default = "content"
+        shown = "" if default in (None, PydanticUndefined) else default
+        lines += [f"# {field.description}", f"# PUSHPULL_{name.upper()}={shown}", ""]
+    return "\n".join(lines)
