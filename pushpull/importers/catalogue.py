@@ -63,7 +63,7 @@ class ItemWriter:
             select(self._stage.table),
             self._merge,
             label="key",
-            also_differs=None if tags is None else tags.differs,
+            also_differs=[] if tags is None else [tags.differs(self._stage.table)],
             beside=None if tags is None else lambda: tags.write(self._stage.table),
         )
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, delete, func, or_, select, tuple_
+from sqlalchemy import BigInteger, Column, delete, func, select, tuple_
 
 from pushpull.importers.fields import FIELDS, Target
 from pushpull.importers.occurrences import Occurrences
@@ -129,7 +129,7 @@ class PeopleWriter:
             select(self._stage.table),
             self._merge,
             label="external_id",
-            also_differs=lambda incoming, stored: or_(*(side.differs(incoming, stored) for side in self._sides())),
+            also_differs=[side.differs(self._stage.table) for side in self._sides()],
             beside=self._write_sides,
         )
 
@@ -228,13 +228,14 @@ class PeopleWriter:
 
     def _stored_holders(self, taken: Mapping[Identity, int]) -> list[tuple[Identity, str, bool]]:
         found: list[Any] = []
-        for some in chunks(sorted({value for _, value in taken})):
-            found += self._run.connection.execute(
-                select(learner_identity.c.kind, learner_identity.c.value, learner.c.external_id, learner.c.active)
-                .join(learner, learner.c.id == learner_identity.c.learner_id)
-                .where(learner_identity.c.value.in_(some))
-            ).all()
-        return [((kind, value), key, active) for kind, value, key, active in found if (kind, value) in taken]
+        for of_kind in sorted({kind for kind, _ in taken}):  # by kind: the table's key begins with it
+            for some in chunks(value for kind, value in taken if kind == of_kind):
+                found += self._run.connection.execute(
+                    select(learner_identity.c.kind, learner_identity.c.value, learner.c.external_id, learner.c.active)
+                    .join(learner, learner.c.id == learner_identity.c.learner_id)
+                    .where(learner_identity.c.kind == of_kind, learner_identity.c.value.in_(some))
+                ).all()
+        return [((kind, value), key, active) for kind, value, key, active in found]
 
 
 def _leaves(row: Mapping[str, Any] | None) -> bool:

@@ -47,6 +47,21 @@ def chunks(values: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
         yield ordered[start : start + size]
 
 
+def fill(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the rows of a temporary table: COPY on PostgreSQL, one prepared INSERT on SQLite."""
+    connection.execute(delete(table))
+    if not rows:
+        return
+    names = [column.name for column in table.columns]
+    if connection.dialect.name != "postgresql":
+        connection.execute(insert(table), [{name: row.get(name) for name in names} for row in rows])
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([row.get(name) for name in names])
+
+
 class Stage:
     """A temporary table for one batch after another.
 
@@ -75,17 +90,7 @@ class Stage:
 
     def load(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replace the table's rows."""
-        self._connection.execute(delete(self.table))
-        if not rows:
-            return
-        names = [column.name for column in self.table.columns]
-        if self._connection.dialect.name != "postgresql":
-            self._connection.execute(insert(self.table), [{name: row.get(name) for name in names} for row in rows])
-            return
-        driver: Any = self._connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f"COPY {self.table.name} ({', '.join(names)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row([row.get(name) for name in names])
+        fill(self._connection, self.table, rows)
 
 
 class KnownIds:
@@ -220,7 +225,7 @@ def take_in(
     merge: Merge,
     *,
     label: str,
-    also_differs: Callable[[FromClause, FromClause], ColumnElement[bool]] | None = None,
+    also_differs: Sequence[Callable[[FromClause, FromClause], ColumnElement[bool]]] = (),
     beside: Callable[[], None] | None = None,
 ) -> None:
     """Merge a staged batch, and account for each of its rows.
@@ -241,8 +246,7 @@ def take_in(
     joined = merge.joined(rows, stored)
     is_new = stored.c[merge.keys[0]].is_(None)
     differs = merge.differs(rows, stored)
-    if also_differs is not None:
-        differs = or_(differs, also_differs(rows, stored))
+    differs = or_(differs, *(also(rows, stored) for also in also_differs))
     first = rows.c.occurrence == 1
     total, new, changed, repeated = connection.execute(
         select(

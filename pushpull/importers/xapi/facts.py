@@ -23,6 +23,9 @@ from pushpull.importers.xapi.statements import VOIDED
 #: An xAPI identity as ``learner_identity`` keeps it: its kind and its value.
 Identity = tuple[str, str]
 
+#: The source of all statements in ``activity``: their ids are unique over all systems.
+SOURCE = "xapi"
+
 #: Verbs of other vocabularies that mean the same as one of ADL's.
 _SAME_AS = {"complete": "completed"}
 _LONGEST_VERB = 32

@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Column, Connection, Engine, or_, select
 
 from pushpull.catalogue.tables import item, section
-from pushpull.db import insert_into, insert_new, reading
+from pushpull.db import insert_into, reading
 from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import Change, ImportReport, ImportRun, OnProgress, importing
-from pushpull.importers.staging import chunks, natural_key
+from pushpull.importers.staging import Stage, chunks, natural_key
 from pushpull.importers.tables import import_cursor, voided_statement
-from pushpull.importers.xapi.facts import Fact, Identity, fact_of
+from pushpull.importers.xapi.facts import SOURCE, Fact, Identity, fact_of
 from pushpull.importers.xapi.files import NumberedStatement, read_statements
 from pushpull.importers.xapi.lrs import cursor_name, fetch, is_address
 from pushpull.importers.xapi.statements import check_statement
+from pushpull.importers.xapi.voiding import void, voided_at
 from pushpull.learners.tables import activity, learner_identity
 
-#: The source of all statements in ``activity``: their ids are unique over all systems.
-SOURCE = "xapi"
 #: How far before the last stored time an LRS is read again: what is stored at the same moment may show up later.
 OVERLAP = timedelta(minutes=10)
-_BATCH = 1000
+_BATCH = 5000
+_COLUMNS = tuple(column.name for column in activity.columns if column.name != "id")
 
 
 def import_xapi(
@@ -95,16 +95,18 @@ def _import(
     cursor: str | None = None,
 ) -> ImportReport:
     with importing(engine, kind="xapi", source=SOURCE, file_name=name, preset=None, now=now, dry_run=dry_run) as run:
+        stage = Stage(run.connection, "statement", [Column(name, activity.c[name].type) for name in _COLUMNS])
         stored_until: datetime | None = None
         done = 0
         while batch := list(islice(statements, _BATCH)):
             facts = list(_facts(run, batch))
-            _write(run, facts)
+            _write(run, stage, facts)
             stored = [fact.stored_at for _, fact in facts]
             stored_until = max([*stored, stored_until] if stored_until else stored, default=stored_until)
             done += len(batch)
             if on_progress is not None:
                 on_progress(done, None)
+        stage.close()
         if cursor is not None and stored_until is not None:
             _remember(run.connection, cursor, stored_until)
     return run.report
@@ -122,15 +124,15 @@ def _facts(run: ImportRun, batch: Iterable[NumberedStatement]) -> Iterator[tuple
             run.refuse(number, refused)
 
 
-def _write(run: ImportRun, facts: Sequence[tuple[int, Fact]]) -> None:
+def _write(run: ImportRun, stage: Stage, facts: Sequence[tuple[int, Fact]]) -> None:
     """Write one batch. A statement that is there already, earlier in the file included, is a duplicate."""
     connection = run.connection
     learners = _learners(connection, facts)
     places = _places(connection, facts)
     there = _known_ids(connection, facts)
     about = _items_of_statements(connection, facts)
-    _void(run, [(number, fact) for number, fact in facts if fact.voids], there)
-    voided = _voided_at(connection, facts)
+    void(run, [(number, fact) for number, fact in facts if fact.voids], there)
+    voided = voided_at(connection, facts)
     rows: list[dict[str, Any]] = []
     for number, fact in facts:
         if fact.voids:
@@ -147,6 +149,8 @@ def _write(run: ImportRun, facts: Sequence[tuple[int, Fact]]) -> None:
         for at, learner_id in known:
             rows.append(
                 {
+                    "row_number": number,
+                    "occurrence": 1,
                     "learner_id": learner_id,
                     "source": SOURCE,
                     "source_id": f"{fact.statement_id}/{at}" if fact.is_group else fact.statement_id,
@@ -165,18 +169,24 @@ def _write(run: ImportRun, facts: Sequence[tuple[int, Fact]]) -> None:
         run.count(new=1)
         if run.examples_wanted:
             run.show([Change(fact.statement_id, True, {"verb": (None, fact.verb)})])
-    insert_new(connection, activity, rows)
+    _add(connection, stage, rows)
+
+
+def _add(connection: Connection, stage: Stage, rows: Sequence[dict[str, Any]]) -> None:
+    stage.load(rows)
+    staged = select(*(stage.table.c[name] for name in _COLUMNS)).where(stage.table.c.row_number > 0)
+    connection.execute(insert_into(connection, activity).from_select(list(_COLUMNS), staged).on_conflict_do_nothing())
 
 
 def _learners(connection: Connection, facts: Sequence[tuple[int, Fact]]) -> Mapping[Identity, int]:
     found: dict[Identity, int] = {}
-    for values in chunks({value for _, fact in facts for _, value in fact.actors}):
-        named = connection.execute(
-            select(learner_identity.c.kind, learner_identity.c.value, learner_identity.c.learner_id).where(
-                learner_identity.c.value.in_(values)
+    wanted = {identity for _, fact in facts for identity in fact.actors}
+    for kind in sorted({kind for kind, _ in wanted}):  # by kind: the table's key begins with it
+        for values in chunks(value for of_kind, value in wanted if of_kind == kind):
+            named = select(learner_identity.c.value, learner_identity.c.learner_id).where(
+                learner_identity.c.kind == kind, learner_identity.c.value.in_(values)
             )
-        )
-        found.update(((kind, value), learner_id) for kind, value, learner_id in named)
+            found.update(((kind, value), learner_id) for value, learner_id in connection.execute(named))
     return found
 
 
@@ -234,52 +244,6 @@ def _place_of(
         if iri in places:
             return places[iri][0], natural_key(fact.object_iri)
     return None, None
-
-
-def _void(run: ImportRun, voiding: Sequence[tuple[int, Fact]], there: set[str]) -> None:
-    new: list[dict[str, Any]] = []
-    for _, fact in voiding:
-        if fact.statement_id in there or not fact.voids:
-            run.count(duplicate=1)
-            continue
-        there.add(fact.statement_id)
-        new.append(
-            {
-                "source": SOURCE,
-                "statement_id": fact.voids,
-                "voided_by": fact.statement_id,
-                "voided_at": fact.occurred_at,
-            }
-        )
-    if not new:
-        return
-    connection = run.connection
-    ids = {row["statement_id"] for row in new}
-    taken = set(
-        connection.scalars(select(voided_statement.c.statement_id).where(voided_statement.c.statement_id.in_(ids)))
-    )
-    for row in new:  # a second voiding of the same statement says nothing new
-        run.count(**({"duplicate": 1} if row["statement_id"] in taken else {"new": 1}))
-        taken.add(row["statement_id"])
-    insert_new(connection, voided_statement, new)
-    # Rare: without an index on the statement behind a group's records, but only for batches that void something.
-    of_statement = func.substr(activity.c.source_id, 1, 36)
-    for row in new:
-        connection.execute(
-            update(activity)
-            .where(activity.c.source == SOURCE, of_statement == row["statement_id"], activity.c.voided_at.is_(None))
-            .values(voided_at=row["voided_at"])
-        )
-
-
-def _voided_at(connection: Connection, facts: Sequence[tuple[int, Fact]]) -> Mapping[str, datetime]:
-    ids = [fact.statement_id for _, fact in facts]
-    found = connection.execute(
-        select(voided_statement.c.statement_id, voided_statement.c.voided_at).where(
-            voided_statement.c.source == SOURCE, voided_statement.c.statement_id.in_(ids)
-        )
-    )
-    return {row.statement_id: row.voided_at for row in found}
 
 
 def _remember(connection: Connection, cursor: str, stored_until: datetime) -> None:
