@@ -55,7 +55,7 @@ class CampaignCourier:
         failures: Counter[str] = Counter()
         for row in batch.rows:
             whom = addressed.get(row.learner_id)
-            if whom is None:
+            if whom is None or not whom.to:
                 failures["no_address"] += 1
                 continue
             try:

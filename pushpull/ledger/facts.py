@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import CTE, BigInteger, Connection, SmallInteger, and_, cast, func, literal, null, select
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.tables import learner, lifecycle, progress
@@ -58,15 +58,23 @@ class _Item:
     format: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    channel: Channel
+    wave_id: int
+    rotation: int
+
+
 class FactReader:
     """Reads facts for the batches of one wave.
 
     Args:
         rules: the wave's terms; ``rules.as_of`` is the campaign's clock.
         links: makes the links.
+        batch: whose facts, in the shape of :func:`pushpull.ledger.claims.claimed_rows`; that is the default.
     """
 
-    def __init__(self, connection: Connection, rules: Terms, links: Links) -> None:
+    def __init__(self, connection: Connection, rules: Terms, links: Links, batch: CTE | None = None) -> None:
         self._rules, self._links = rules, links
         self._expires = rules.as_of + LANDING_LIFETIME
         rows = connection.execute(
@@ -75,7 +83,7 @@ class FactReader:
             )
         )
         self._items = {row.id: _Item(*row) for row in rows}
-        batch = claimed_rows()
+        batch = claimed_rows() if batch is None else batch
         self._people = {
             channel: select(
                 batch.c.learner_id,
@@ -115,28 +123,34 @@ class FactReader:
 
     def read(self, connection: Connection, batch: Batch) -> dict[int, Addressed]:
         """Addresses and facts by learner id."""
-        channel = Channel(batch.channel)
-        parameters = batch.parameters()
-        people = connection.execute(self._people[channel], parameters).all()
+        where = _Where(Channel(batch.channel), batch.wave_id, batch.rotation)
+        return self._read(connection, where, batch.parameters())
+
+    def read_one(self, connection: Connection, channel: Channel) -> Addressed | None:
+        """The facts of the one learner this reader was made for; there is no delivery yet."""
+        found = self._read(connection, _Where(channel, 0, 0), {})
+        return next(iter(found.values()), None)
+
+    def _read(self, connection: Connection, where: _Where, parameters: dict[str, object]) -> dict[int, Addressed]:
+        people = connection.execute(self._people[where.channel], parameters).all()
         standing: dict[int, dict[int, Any]] = defaultdict(dict)
         for row in connection.execute(self._standing, parameters):
             standing[row.learner_id][row.item_id] = row
         picks: dict[int, list[RecommendedItem]] = defaultdict(list)
         if self._rules.spec.item_count:
             for row in connection.execute(self._picked, parameters):
-                picks[row.learner_id].append(self._recommended(row, batch))
+                picks[row.learner_id].append(self._recommended(row, where))
         return {
             row.learner_id: Addressed(
-                to=row.to,
+                to=row.to or "",
                 to_name=" ".join(name for name in (row.given_name, row.family_name) if name),
-                facts=self._facts(row, batch, standing[row.learner_id], picks.get(row.learner_id, ())),
+                facts=self._facts(row, where, standing[row.learner_id], picks.get(row.learner_id, ())),
             )
             for row in people
-            if row.to
         }
 
     def _facts(
-        self, row: Any, batch: Batch, standing: Mapping[int, Any], picks: Sequence[RecommendedItem]
+        self, row: Any, where: _Where, standing: Mapping[int, Any], picks: Sequence[RecommendedItem]
     ) -> MessageFacts:
         rules, links, learner_id = self._rules, self._links, row.learner_id
         about = row.item_id or self._focus(standing)
@@ -147,8 +161,8 @@ class FactReader:
         may_leave = rules.spec.message_class is not MessageClass.MANDATORY
         return MessageFacts(
             given_name=row.given_name or "",
-            link=links.landing_url(learner_id, rules.campaign_id, about, batch.wave_id, batch.rotation, self._expires),
-            unsubscribe_url=links.unsubscribe_url(learner_id, batch.channel, rules.spec.family) if may_leave else "",
+            link=links.landing_url(learner_id, rules.campaign_id, about, where.wave_id, where.rotation, self._expires),
+            unsubscribe_url=links.unsubscribe_url(learner_id, where.channel, rules.spec.family) if may_leave else "",
             preferences_url=links.preferences_url(learner_id),
             first_contact=row.activated_at is None,
             place_title=(stands.place_title or "") if stands is not None else "",
@@ -177,9 +191,9 @@ class FactReader:
         known = [due for due in dates if due is not None]
         return timing.local_day(min(known), row.zone or self._rules.spec.timezone) if known else None
 
-    def _recommended(self, row: Any, batch: Batch) -> RecommendedItem:
+    def _recommended(self, row: Any, where: _Where) -> RecommendedItem:
         url = self._links.landing_url(
-            row.learner_id, self._rules.campaign_id, row.item_id, batch.wave_id, batch.rotation, self._expires
+            row.learner_id, self._rules.campaign_id, row.item_id, where.wave_id, where.rotation, self._expires
         )
         return RecommendedItem(
             title=row.title,
@@ -190,3 +204,57 @@ class FactReader:
             summary=row.summary,
             format=row.format,
         )
+
+
+class UnknownLearnerError(LookupError):
+    """There is no learner of that external id."""
+
+    def __init__(self, external_id: str) -> None:
+        super().__init__(f"no learner has the external id {external_id!r}")
+
+
+def facts_of(
+    connection: Connection, rules: Terms, links: Links, external_id: str, *, default_language: str, picks: int = 3
+) -> tuple[str, MessageFacts]:
+    """What a message to one learner would say now: their language, and the facts with fresh recommendations.
+
+    Raises:
+        UnknownLearnerError: there is no such learner.
+    """
+    from pushpull.catalogue.recommend import Recommender  # numerical libraries: only who recommends pays for them
+
+    person = connection.execute(
+        select(learner.c.id, learner.c.preferred_language).where(learner.c.external_id == external_id)
+    ).one_or_none()
+    if person is None:
+        raise UnknownLearnerError(external_id)
+    alone = select(
+        literal(0, BigInteger).label("wave_id"),
+        literal(0, SmallInteger).label("rotation"),
+        literal(person.id, BigInteger).label("learner_id"),
+        cast(null(), BigInteger).label("item_id"),
+    ).cte("batch")
+    reader = FactReader(connection, rules, links, alone)
+    found = reader.read_one(connection, rules.spec.channels[0])
+    assert found is not None
+    language = person.preferred_language or default_language
+    recommender = Recommender.load(connection, as_of=rules.as_of)
+    picked = recommender.recommend(
+        connection, [person.id], count=picks, languages_of={person.id: language}, campaign_item_ids=rules.item_ids
+    )[person.id]
+    shown = {
+        row.id: row for row in connection.execute(select(item).where(item.c.id.in_([each.item_id for each in picked])))
+    }
+    items = tuple(
+        RecommendedItem(
+            title=shown[each.item_id].title,
+            url=found.facts.link,
+            minutes=shown[each.item_id].minutes,
+            reason_kind=each.reason_kind,
+            reason_value=each.reason_value,
+            summary=shown[each.item_id].summary,
+            format=shown[each.item_id].format,
+        )
+        for each in picked
+    )
+    return language, replace(found.facts, items=items)
