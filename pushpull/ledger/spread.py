@@ -71,11 +71,16 @@ def send_times(kinds: Spread, spec: WaveSpec, *, as_of: datetime) -> CTE:
 
 
 def _send_instant(zone: str, zones: Sequence[str], hour: int, spec: WaveSpec) -> datetime:
-    if zone or Channel.SMS not in spec.channels:
-        return timing.send_instant(zone or spec.timezone, spec.on, hour, spec.window)
+    if timing.known(zone) or Channel.SMS not in spec.channels:
+        return timing.send_instant(_place(zone, spec), spec.on, hour, spec.window)
     # A text message to somebody whose zone is unknown waits until it is daytime wherever the organisation is.
     everywhere = timing.unknown_instant(zones, spec.on, hour, spec.window, default=spec.timezone)
     return everywhere or timing.send_instant(spec.timezone, spec.on, hour, spec.window)
+
+
+def _place(zone: str, spec: WaveSpec) -> str:
+    """Where a learner is timed: at home, or with the organisation when the stored zone is none."""
+    return zone if timing.known(zone) else spec.timezone
 
 
 def languages(kinds: Spread, spec: WaveSpec) -> CTE:
@@ -99,7 +104,7 @@ def fitting_language(preferred: str, available: Sequence[str]) -> str:
 def due_windows(kinds: Spread, spec: WaveSpec) -> CTE:
     """``due_window(zone, low, high)``: the due dates that put ``spec.on`` at ``spec.due_offset`` working days."""
     days = sorted(timing.due_days_for(spec.on, spec.due_offset or 0))
-    rows = [(zone, *_day_bounds(zone or spec.timezone, day)) for zone in kinds.zones for day in days]
+    rows = [(zone, *_day_bounds(_place(zone, spec), day)) for zone in kinds.zones for day in days]
     columns = [column("zone", String), column("low", UtcDateTime()), column("high", UtcDateTime())]
     return table_of("due_window", columns, rows or [("", _NEVER, _NEVER)])
 
@@ -127,7 +132,7 @@ class LocalTime:
 
 
 class Clocks(dict[str, LocalTime]):
-    """Local times by zone at one moment, computed when first asked for; "" is an unknown zone.
+    """Local times by zone at one moment, computed when first asked for; "" and names of no zone are unknown.
 
     Args:
         zones: the organisation's zones: a text message to an unknown zone needs daytime in all of them.
@@ -136,14 +141,14 @@ class Clocks(dict[str, LocalTime]):
     def __init__(self, spec: WaveSpec, *, now: datetime, zones: Sequence[str]) -> None:
         super().__init__()
         self._spec, self._now = spec, now
-        self._everywhere = [zone for zone in zones if zone] or [spec.timezone]
+        self._everywhere = [zone for zone in zones if timing.known(zone)] or [spec.timezone]
 
     def __missing__(self, zone: str) -> LocalTime:
         spec, now = self._spec, self._now
-        place = zone or spec.timezone
+        place = _place(zone, spec)
         today = timing.local_day(now, place)
         opens = timing.next_open(now, place, spec.window)
-        if not zone and Channel.SMS in spec.channels:
+        if not timing.known(zone) and Channel.SMS in spec.channels:
             opens = timing.next_open_everywhere(now, self._everywhere, spec.window) or opens
         self[zone] = LocalTime(
             is_open=opens <= now,
