@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, case, distinct, func, select
 from pushpull.ledger.campaigns import hold_wave
 from pushpull.ledger.eligibility import Terms, campaign_items
 from pushpull.ledger.specs import WaveSpec
-from pushpull.ledger.tables import campaign, delivery, wave
+from pushpull.ledger.tables import campaign, delivery, rotation, wave
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, MessageClass, WaveStatus
 
 _WAITING = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)
@@ -44,11 +44,13 @@ def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -
             delivery.c.rotation,
             wave.c.spec,
             wave.c.campaign_id,
-            wave.c.planned_as_of,
+            rotation.c.as_of.label("planned_as_of"),
             func.count().label("due"),
         )
         .select_from(
-            wave.join(campaign, campaign.c.id == wave.c.campaign_id).join(delivery, delivery.c.wave_id == wave.c.id)
+            wave.join(campaign, campaign.c.id == wave.c.campaign_id)
+            .join(delivery, delivery.c.wave_id == wave.c.id)
+            .join(rotation, and_(rotation.c.wave_id == wave.c.id, rotation.c.rotation == delivery.c.rotation))
         )
         .where(
             wave.c.finished_at.is_(None),
@@ -58,7 +60,7 @@ def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -
             delivery.c.state.in_(_WAITING),
             delivery.c.due_at <= now,
         )
-        .group_by(wave.c.id, delivery.c.rotation)
+        .group_by(wave.c.id, delivery.c.rotation, rotation.c.as_of)
         .order_by(
             case((wave.c.message_class == MessageClass.MANDATORY.value, 0), else_=1),
             wave.c.priority.desc(),

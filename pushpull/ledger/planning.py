@@ -92,7 +92,7 @@ def plan(
         with writing(engine) as connection:
             known = planned_before(connection, spec)
             result = known or _plan(connection, spec, as_of=as_of, global_holdout=global_holdout)
-            if dry_run or (known is None and result.audience == 0):
+            if dry_run or (not result.was_planned_before and result.audience == 0):
                 raise _Rehearsed(result)
     except _Rehearsed as rehearsal:
         unsaved = rehearsal.result
@@ -148,9 +148,13 @@ def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_hol
         )
         .on_conflict_do_nothing()
     )
+    # Two planners at once: whoever comes second waits on the row here, and finds the plan standing.
     wave_id = connection.execute(
         select(wave.c.id).where(wave.c.campaign_id == campaign_id, wave.c.key == spec.key).with_for_update()
     ).scalar_one()
+    known = planned_before(connection, spec)
+    if known is not None:
+        return known
     rules = Terms(
         spec=spec,
         campaign_id=campaign_id,
