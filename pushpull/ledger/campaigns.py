@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime, time, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from pushpull.catalogue.tables import item
 from pushpull.db import insert_into, insert_new
@@ -38,6 +38,13 @@ class UnknownItemsError(LookupError):
             f"campaign {key!r} names items the catalogue does not have: {', '.join(missing)}; "
             "import them with `pushpull import catalogue`"
         )
+
+
+class CancelledError(ValueError):
+    """A cancelled campaign or wave was to go on; cancelling is for good."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was cancelled, and that is for good: load it under another key to start it again")
 
 
 class UnknownWaveError(LookupError):
@@ -123,20 +130,32 @@ def record(connection: Connection, *, at: datetime, who: str, what: str, subject
 
 
 def pause_campaign(connection: Connection, key: str, *, who: str, why: str, at: datetime) -> None:
-    """Nothing of this campaign is handed over until it is resumed."""
+    """Nothing of this campaign is handed over until it is resumed.
+
+    Raises:
+        CancelledError: it is over.
+    """
     _set_campaign_status(connection, key, WaveStatus.PAUSED, who=who, why=why, at=at)
 
 
 def resume_campaign(connection: Connection, key: str, *, who: str, why: str, at: datetime) -> None:
-    """Let a paused or held campaign go on; what came back so far no longer counts as a stop signal."""
+    """Let a paused or held campaign go on; what came back so far no longer counts as a stop signal.
+
+    Raises:
+        CancelledError: it is over.
+    """
     _set_campaign_status(connection, key, WaveStatus.OPEN, who=who, why=why, at=at)
     seen = figures(connection, campaign_id_of(connection, key))
     connection.execute(update(campaign).where(campaign.c.key == key).values(stop_baseline=asdict(seen)))
 
 
 def hold_campaign(connection: Connection, key: str, *, why: str, at: datetime) -> None:
-    """A stop signal: the campaign asks a person before it goes on (mission D5)."""
-    _set_campaign_status(connection, key, WaveStatus.HELD, who="stop signal", why=why, at=at)
+    """A stop signal: the campaign asks a person before it goes on (mission D5).
+
+    A campaign that is not open stays what a person made it, and several workers hold it once.
+    """
+    if _campaign_status(connection, key) == WaveStatus.OPEN:
+        _set_campaign_status(connection, key, WaveStatus.HELD, who="stop signal", why=why, at=at)
 
 
 def cancel_campaign(connection: Connection, key: str, *, who: str, why: str, at: datetime) -> int:
@@ -153,27 +172,46 @@ def cancel_campaign(connection: Connection, key: str, *, who: str, why: str, at:
 def _set_campaign_status(
     connection: Connection, key: str, status: WaveStatus, *, who: str, why: str, at: datetime
 ) -> None:
-    changed = connection.execute(
+    if _campaign_status(connection, key) == WaveStatus.CANCELLED and status is not WaveStatus.CANCELLED:
+        raise CancelledError(f"campaign {key!r}")
+    connection.execute(
         update(campaign).where(campaign.c.key == key).values(status=status.value, status_reason=why, updated_at=at)
     )
-    if changed.rowcount == 0:
-        raise UnknownCampaignError(key)
     record(connection, at=at, who=who, what=f"campaign {status.value}", subject=key, why=why)
 
 
+def _campaign_status(connection: Connection, key: str) -> str:
+    """The status, its row locked until the transaction ends."""
+    status = connection.execute(
+        select(campaign.c.status).where(campaign.c.key == key).with_for_update()
+    ).scalar_one_or_none()
+    if status is None:
+        raise UnknownCampaignError(key)
+    return str(status)
+
+
 def release_wave(connection: Connection, wave_id: int, *, who: str, why: str, at: datetime) -> None:
-    """A person lets a held or paused wave go: an approval, or "send it although it is late"."""
+    """A person lets a held or paused wave go: an approval, or "send it although it is late".
+
+    Raises:
+        CancelledError: it is over.
+    """
     _set_wave_status(connection, wave_id, WaveStatus.OPEN, None, who=who, why=why, at=at)
     connection.execute(update(wave).where(wave.c.id == wave_id).values(released_at=at))
 
 
 def hold_wave(connection: Connection, wave_id: int, reason: HoldReason, *, why: str, at: datetime) -> None:
-    """Let a wave ask a person before it goes on."""
-    _set_wave_status(connection, wave_id, WaveStatus.HELD, reason.value, who="pushpull", why=why, at=at)
+    """Let a wave ask a person before it goes on; one that is not open stays what a person made it."""
+    if _wave_status(connection, wave_id) == WaveStatus.OPEN:
+        _set_wave_status(connection, wave_id, WaveStatus.HELD, reason.value, who="pushpull", why=why, at=at)
 
 
 def pause_wave(connection: Connection, wave_id: int, *, who: str, why: str, at: datetime) -> None:
-    """Nothing of this wave is handed over until it is released."""
+    """Nothing of this wave is handed over until it is released.
+
+    Raises:
+        CancelledError: it is over.
+    """
     _set_wave_status(connection, wave_id, WaveStatus.PAUSED, why, who=who, why=why, at=at)
 
 
@@ -197,8 +235,35 @@ def _set_wave_status(
     why: str,
     at: datetime,
 ) -> None:
+    if _wave_status(connection, wave_id) == WaveStatus.CANCELLED and status is not WaveStatus.CANCELLED:
+        raise CancelledError(f"wave {wave_id}")
     connection.execute(update(wave).where(wave.c.id == wave_id).values(status=status.value, status_reason=reason))
     record(connection, at=at, who=who, what=f"wave {status.value}", subject=str(wave_id), why=why)
+
+
+def _wave_status(connection: Connection, wave_id: int) -> str:
+    """The status, its row locked until the transaction ends."""
+    return str(connection.execute(select(wave.c.status).where(wave.c.id == wave_id).with_for_update()).scalar_one())
+
+
+def recall_cancelled(connection: Connection, *, at: datetime) -> int:
+    """Call back what was on its way when its wave or campaign was cancelled and has been found not to have been sent.
+
+    Returns:
+        How many deliveries were called back.
+    """
+    over = (
+        select(wave.c.id)
+        .join(campaign, campaign.c.id == wave.c.campaign_id)
+        .where(
+            wave.c.finished_at.is_(None),
+            or_(
+                wave.c.status == WaveStatus.CANCELLED.value,
+                campaign.c.status == WaveStatus.CANCELLED.value,
+            ),
+        )
+    )
+    return _recall(connection, over, at=at)
 
 
 def _recall(connection: Connection, waves: object, *, at: datetime) -> int:

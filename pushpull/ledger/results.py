@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
+from pushpull.ledger.campaigns import recall_cancelled
 from pushpull.ledger.tables import campaign, delivery, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, OPEN_STATES, DeliveryState, WaveStatus
 
@@ -116,9 +117,12 @@ def _with_totals(result: WaveResult, *, audience: int, accepted: int) -> WaveRes
 def close_finished(connection: Connection, *, now: datetime) -> int:
     """Mark planned waves without open rows, so that dispatch need not look at them again.
 
+    What came back unsent to a cancelled wave since is called back first: nobody else would ever close it.
+
     Returns:
         How many waves were marked.
     """
+    recall_cancelled(connection, at=now)
     still_open = exists().where(
         and_(delivery.c.wave_id == wave.c.id, delivery.c.state.in_([state.value for state in OPEN_STATES]))
     )
