@@ -51,9 +51,13 @@ class Spent:
     week: int = 0
     month: int = 0
 
-    def reaches(self, caps: Caps) -> bool:
-        """Whether one more message would be too many."""
-        return self.day >= caps.per_day or self.week >= caps.per_week or self.month >= caps.per_month
+    def reaches(self, caps: Caps, *, besides: int = 0) -> bool:
+        """Whether one more message would be too many, ``besides`` those that are to go first."""
+        return (
+            self.day + besides >= caps.per_day
+            or self.week + besides >= caps.per_week
+            or self.month + besides >= caps.per_month
+        )
 
 
 def spent(connection: Connection, today: Mapping[int, int], *, lane: str) -> dict[int, Spent]:

@@ -23,11 +23,13 @@ from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
 from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.handovers import Handover, Intent, Recheck, intend
-from pushpull.ledger.outcomes import ChannelStopped, NotSent, Outcome, Uncertain
+from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
 from pushpull.ledger.settling import HandoverRef, Settled, record
 from pushpull.ledger.stopping import stop_signal
 from pushpull.ledger.tables import delivery
 from pushpull.ledger.vocabulary import Reason
+
+_OUTCOMES = (Accepted, Rejected, NotSent, Uncertain)
 
 
 class Step(StrEnum):
@@ -86,7 +88,12 @@ class DrainOptions:
 
 @dataclass
 class DrainResult:
-    """What one drain did, by outcome and by reason."""
+    """What one drain did, by outcome and by reason.
+
+    Args:
+        stopped: why the wave was left, by a person's or a stop signal's word.
+        paused: why channels were left, by channel; the others went on.
+    """
 
     accepted: int = 0
     rejected: int = 0
@@ -95,6 +102,7 @@ class DrainResult:
     skipped: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
+    paused: dict[str, str] = field(default_factory=dict)
 
     def add(self, settled: Settled) -> None:
         """Count one settled handover."""
@@ -139,6 +147,8 @@ def drain(
             worker.deliver(batch)
             if worker.result.stopped:
                 return worker.result
+            if channel.value in worker.result.paused:
+                break
     return worker.result
 
 
@@ -188,6 +198,8 @@ class _Worker:
         self.result.skipped += Counter(intent.skipped)
         self.result.held += Counter(intent.held)
         self.result.stopped = intent.stopped
+        if intent.channel_paused:
+            self.result.paused[batch.channel] = intent.channel_paused
         for handover in intent.handovers:
             outcomes = self._call(batch.channel, handover, messages, give_up_at)
             self._on_step(Step.CALLED, len(outcomes))
@@ -226,26 +238,30 @@ class _Worker:
     ) -> Sequence[Outcome]:
         """Make the one call. A defect in a channel is an unknown outcome, never a reason to send again."""
         count = len(handover.learner_ids)
-        if self.result.stopped:
+        if channel in self.result.paused:
             return [NotSent("channel_stopped")] * count
         if self._monotonic() >= deadline:
             return [NotSent("deadline_passed")] * count
         try:
             written = [messages[learner_id] for learner_id in handover.learner_ids]
-            return self._courier.carry(channel, handover, written, deadline=deadline)
+            outcomes = list(self._courier.carry(channel, handover, written, deadline=deadline))
         except ChannelStopped as stopped:
-            self.result.stopped = str(stopped)
+            self.result.paused[channel] = str(stopped)
             return [NotSent("channel_stopped")] * count
         except Exception as defect:  # noqa: BLE001  # whatever it was, bytes may have left
             return [Uncertain(f"defect:{type(defect).__name__}")] * count
+        if len(outcomes) != count or not all(isinstance(each, _OUTCOMES) for each in outcomes):
+            # Which answer belongs to which message is anybody's guess, and all of them may have left.
+            return [Uncertain(f"defect:{len(outcomes)}_answers_to_{count}")] * count
+        return outcomes
 
     def _record(self, batch: Batch, handover: Handover, outcomes: Sequence[Outcome]) -> None:
         ref = HandoverRef(handover.id, batch.wave_id, batch.rotation, batch.channel, handover.learner_ids)
         now = self._rules.as_of
         with writing(self._engine) as connection:
             self.result.add(record(connection, ref, outcomes, now=now, recorded_at=database_now(connection)))
-            if self.result.stopped:
-                pause_channel(connection, batch.channel, reason=self.result.stopped, at=now)
+            if batch.channel in self.result.paused:
+                pause_channel(connection, batch.channel, reason=self.result.paused[batch.channel], at=now)
 
 
 def shards(connection: Connection, *, wave_id: int, rotation: int, count: int) -> list[Shard]:

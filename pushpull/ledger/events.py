@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, case, func, literal, or_, select, true,
 
 from pushpull.db import insert_into, insert_new
 from pushpull.learners.consent import opt_out, suppress
-from pushpull.learners.tables import learner, lifecycle_event
+from pushpull.learners.tables import learner, lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel, LifecycleKind, SuppressionReason
 from pushpull.ledger.settling import OPEN_TO_EVIDENCE, duplicate_mark
 from pushpull.ledger.tables import campaign, delivery, delivery_event, handover, wave
@@ -169,7 +169,9 @@ def _fold_state(connection: Connection, fact: DeliveryFact) -> None:
     )
     if proven:
         connection.execute(update(handover).where(handover.c.id.in_(proven)).values(accepted=handover.c.accepted + 1))
-        connection.execute(update(wave).where(wave.c.id == fact.wave_id).values(reached_recorded_at=None))
+        # Only where it was set: an open wave's row is a worker's, who may be waiting for this learner.
+        told = and_(wave.c.id == fact.wave_id, wave.c.reached_recorded_at.is_not(None))
+        connection.execute(update(wave).where(told).values(reached_recorded_at=None))
         return
     lower = [state.value for state, rank in RANK.items() if rank < RANK[target]]
     connection.execute(update(delivery).where(row, delivery.c.state.in_(lower)).values(**values))

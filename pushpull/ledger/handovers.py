@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, and_, case, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from pushpull.db import database_now
 from pushpull.learners.tables import learner
@@ -21,6 +21,7 @@ from pushpull.ledger.budget import OrganisationCaps, Spent, enter, outranking_wa
 from pushpull.ledger.campaigns import paused_channels
 from pushpull.ledger.claims import Batch, claimed_rows, put_back
 from pushpull.ledger.eligibility import Terms, rechecked
+from pushpull.ledger.settling import duplicate_mark
 from pushpull.ledger.specs import Caps
 from pushpull.ledger.spread import Clocks, LocalTime
 from pushpull.ledger.tables import campaign, delivery, handover, wave
@@ -47,13 +48,15 @@ class Intent:
         handovers: what may be sent now; committed when this is returned to a caller outside the transaction.
         skipped: rows skipped, by reason.
         held: rows that wait, by reason.
-        stopped: why nothing of this wave or channel may be sent now; the rows went back.
+        stopped: why nothing of this wave may be sent now; the rows went back.
+        channel_paused: why nothing may be sent over this channel now; the rows went back.
     """
 
     handovers: tuple[Handover, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     stopped: str | None = None
+    channel_paused: str | None = None
 
 
 class Recheck:
@@ -82,7 +85,8 @@ class Recheck:
                 func.coalesce(learner.c.timezone, "").label("zone"),
             )
             .select_from(
-                batch.join(learner, learner.c.id == batch.c.learner_id).outerjoin(
+                # Outer: somebody who was erased since has no learner, and still a row to be accounted for.
+                batch.outerjoin(learner, learner.c.id == batch.c.learner_id).outerjoin(
                     verdict, verdict.c.learner_id == batch.c.learner_id
                 )
             )
@@ -98,8 +102,10 @@ class Recheck:
         )
 
     def decide(self, connection: Connection, batch: Batch) -> Decisions:
-        """Lock the batch's learners and ask every rule again."""
+        """Lock the batch's learners and rows and ask every rule again."""
         connection.execute(self._lock, batch.parameters()).all()
+        # Without it the reaper could put a row back between the verdict and the handover, and two workers would send.
+        connection.execute(select(delivery.c.learner_id).where(batch.mine()).with_for_update()).all()
         rows = connection.execute(self._statement, batch.parameters()).all()
         times = {row.learner_id: self.clocks[row.zone] for row in rows}
         lane = self.rules.spec.message_class.lane
@@ -131,7 +137,7 @@ def intend(
     stopped = _stopped(connection, batch, recheck.rules)
     if stopped:
         put_back(connection, batch)
-        return Intent(stopped=stopped)
+        return stopped
     decided = recheck.decide(connection, batch)
     decided.write(connection)
     learner_ids = list(decided.send)
@@ -146,8 +152,8 @@ def intend(
     return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
 
 
-def _stopped(connection: Connection, batch: Batch, rules: Terms) -> str | None:
-    """Whether a person or a rule stopped the wave; holds a share of both rows until the transaction ends."""
+def _stopped(connection: Connection, batch: Batch, rules: Terms) -> Intent | None:
+    """Whether a person or a rule stopped the wave or the channel; holds a share of the wave's and campaign's rows."""
     statuses = connection.execute(
         select(wave.c.status, campaign.c.status.label("campaign_status"))
         .select_from(wave.join(campaign, campaign.c.id == wave.c.campaign_id))
@@ -155,11 +161,11 @@ def _stopped(connection: Connection, batch: Batch, rules: Terms) -> str | None:
         .with_for_update(read=True)
     ).one()
     if statuses.campaign_status != WaveStatus.OPEN:
-        return f"campaign {statuses.campaign_status}"
+        return Intent(stopped=f"campaign {statuses.campaign_status}")
     if statuses.status != WaveStatus.OPEN:
-        return f"wave {statuses.status}"
+        return Intent(stopped=f"wave {statuses.status}")
     paused = paused_channels(connection, now=rules.as_of)
-    return f"channel paused: {paused[batch.channel]}" if batch.channel in paused else None
+    return Intent(channel_paused=paused[batch.channel]) if batch.channel in paused else None
 
 
 class Decisions:
@@ -186,7 +192,7 @@ class Decisions:
             self._wait(row, Reason.QUIET_HOURS, until=local.next_open)
         elif spent.reaches(self._caps):
             self._wait(row, Reason.CAPPED, until=local.tomorrow)
-        elif rivals and spent.day + rivals >= self._caps.per_day:
+        elif rivals and spent.reaches(self._caps, besides=rivals):
             self._wait(row, Reason.YIELDED, until=local.tomorrow)
         else:
             self.send[row.learner_id] = local.day
@@ -266,7 +272,7 @@ def _write_handovers(
             .where(mine)
             .values(
                 state=DeliveryState.HANDING_OVER.value,
-                reason=case((delivery.c.reason == Reason.POSSIBLE_DUPLICATE.value, delivery.c.reason)),
+                reason=duplicate_mark(before=1),
                 handover_id=each.id,
                 attempt=delivery.c.attempt + 1,
                 lease_until=at + lease,

@@ -15,12 +15,13 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, and_, select, update
 
 from pushpull.db import database_now, reading, writing
+from pushpull.learners.tables import learner
 from pushpull.ledger import budget
 from pushpull.ledger.campaigns import record
 from pushpull.ledger.messages import delivery_id, parse_delivery_id
 from pushpull.ledger.outcomes import Evidence, Finding
-from pushpull.ledger.settling import HandoverRef, note
-from pushpull.ledger.tables import delivery, handover, wave
+from pushpull.ledger.settling import REPEATED, HandoverRef, duplicate_mark, note
+from pushpull.ledger.tables import campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, Reason
 
 #: Asks a provider about deliveries of handovers: ``(channel, [(handover id, [delivery id, …]), …]) -> evidence``.
@@ -135,6 +136,8 @@ def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patie
         patience: how long evidence may take, by the database's clock.
     """
     with reading(engine) as connection:
+        # How old a handover is counts from before the question: what is absent then may arrive while it is answered.
+        asked_at = database_now(connection)
         doubtful = uncertain(connection)
     found: dict[tuple[UUID, int], Evidence] = {}
     for channel in sorted({ref.channel for ref in doubtful}):
@@ -149,7 +152,8 @@ def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patie
     totals = {"accepted": 0, "planned": 0, "parked": 0, "still_uncertain": 0}
     for ref in doubtful:
         with writing(engine) as connection:
-            for outcome, count in _settle(connection, ref, found, now=now, patience=patience).items():
+            settled = _settle(connection, ref, found, now=now, asked_at=asked_at, patience=patience)
+            for outcome, count in settled.items():
                 totals[outcome] += count
     return Reconciled(**totals)
 
@@ -160,6 +164,7 @@ def _settle(
     found: dict[tuple[UUID, int], Evidence],
     *,
     now: datetime,
+    asked_at: datetime,
     patience: Patience,
 ) -> dict[str, int]:
     database_time = database_now(connection)
@@ -168,12 +173,12 @@ def _settle(
         .select_from(handover.join(wave, wave.c.id == handover.c.wave_id))
         .where(handover.c.id == ref.id)
     ).one()
-    age = database_time - intended_at
-    attempts = dict(
-        connection.execute(select(delivery.c.learner_id, delivery.c.attempt).where(ref.unsettled())).tuples().all()
-    )
-    decided: dict[str, list[int]] = {"accepted": [], "planned": [], "resent": [], "parked": []}
-    for learner_id, tries in attempts.items():
+    age = asked_at - intended_at
+    open_rows = connection.execute(
+        select(delivery.c.learner_id, duplicate_mark().label("mark")).where(ref.unsettled()).with_for_update()
+    ).all()
+    decided: dict[str, list[int]] = {"accepted": [], "planned": [], REPEATED: [], "parked": []}
+    for learner_id, mark in open_rows:
         evidence = found.get((ref.id, learner_id))
         finding = evidence.finding if evidence else Finding.UNKNOWN
         if finding is Finding.ACCEPTED:
@@ -181,19 +186,24 @@ def _settle(
         elif finding is Finding.ABSENT and age >= patience.settle:
             decided["planned"].append(learner_id)
         elif age >= patience.park:
-            may_repeat = message_class == MessageClass.MANDATORY and tries == 1 and finding is Finding.UNKNOWN
-            decided["resent" if may_repeat else "parked"].append(learner_id)
-    proofs = {
-        "accepted": (DeliveryState.ACCEPTED, None, "accepted", "found at the provider"),
-        "planned": (DeliveryState.PLANNED, Reason.NOT_PROCESSED, "not_sent", "absent at the provider"),
-        "resent": (DeliveryState.PLANNED, Reason.POSSIBLE_DUPLICATE, "not_sent", "an obligation is repeated once"),
-        "parked": (DeliveryState.PARKED, Reason.NO_EVIDENCE, "parked", "no evidence either way"),
+            may_repeat = message_class == MessageClass.MANDATORY and mark is None
+            decided[REPEATED if may_repeat else "parked"].append(learner_id)
+    proofs: dict[str, tuple[DeliveryState, object, str, str]] = {
+        "accepted": (DeliveryState.ACCEPTED, duplicate_mark(), "accepted", "found at the provider"),
+        "planned": (DeliveryState.PLANNED, Reason.NOT_PROCESSED.value, "not_sent", "absent at the provider"),
+        REPEATED: (
+            DeliveryState.PLANNED,
+            Reason.POSSIBLE_DUPLICATE.value,
+            "not_sent",
+            "no evidence: an obligation is repeated once",
+        ),
+        "parked": (DeliveryState.PARKED, Reason.NO_EVIDENCE.value, "parked", "no evidence either way"),
     }
     for outcome, learner_ids in decided.items():
         if not learner_ids:
             continue
         state, reason, noted, proof = proofs[outcome]
-        values: dict[str, object] = {"state": state.value, "reason": reason.value if reason else None}
+        values: dict[str, object] = {"state": state.value, "reason": reason}
         values |= {"due_at": now} if state is DeliveryState.PLANNED else {"settled_at": now}
         connection.execute(
             update(delivery).where(ref.unsettled(), delivery.c.learner_id.in_(learner_ids)).values(**values)
@@ -210,10 +220,42 @@ def _settle(
     settled = {outcome: len(ids) for outcome, ids in decided.items()}
     return {
         "accepted": settled["accepted"],
-        "planned": settled["planned"] + settled["resent"],
+        "planned": settled["planned"] + settled[REPEATED],
         "parked": settled["parked"],
-        "still_uncertain": len(attempts) - sum(settled.values()),
+        "still_uncertain": len(open_rows) - sum(settled.values()),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedDelivery:
+    """A delivery whose outcome a person has to find out."""
+
+    delivery_id: str
+    campaign_key: str
+    wave_key: str
+    external_id: str
+
+
+def parked(connection: Connection) -> list[ParkedDelivery]:
+    """All parked deliveries, the oldest wave first."""
+    rows = connection.execute(
+        select(
+            delivery.c.wave_id,
+            delivery.c.rotation,
+            delivery.c.learner_id,
+            campaign.c.key,
+            wave.c.key,
+            learner.c.external_id,
+        )
+        .select_from(
+            delivery.join(wave, wave.c.id == delivery.c.wave_id)
+            .join(campaign, campaign.c.id == wave.c.campaign_id)
+            .join(learner, learner.c.id == delivery.c.learner_id)
+        )
+        .where(delivery.c.state == DeliveryState.PARKED.value)
+        .order_by(delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id)
+    )
+    return [ParkedDelivery(delivery_id(w, r, person), key, wave_key, who) for w, r, person, key, wave_key, who in rows]
 
 
 def resolve_parked(
@@ -230,14 +272,30 @@ def resolve_parked(
         delivery.c.learner_id == learner_id,
         delivery.c.state == DeliveryState.PARKED.value,
     )
-    values: dict[str, object] = {"state": DeliveryState.ACCEPTED.value, "reason": None, "settled_at": now}
-    if not was_received:
+    parked = connection.execute(select(*_REFERENCE).where(row).with_for_update()).one_or_none()
+    if parked is None:
+        return False
+    (ref,) = _by_handover([parked])
+    values: dict[str, object]
+    if was_received:
+        values = {"state": DeliveryState.ACCEPTED.value, "reason": duplicate_mark(), "settled_at": now}
+        reopened: dict[str, object] = {"reached_recorded_at": None}
+        noted, reason, decision = "accepted", "accepted", "received"
+        connection.execute(update(handover).where(handover.c.id == ref.id).values(accepted=handover.c.accepted + 1))
+    else:
         values = {"state": DeliveryState.PLANNED.value, "reason": Reason.POSSIBLE_DUPLICATE.value, "due_at": now}
-    changed = connection.execute(update(delivery).where(row).values(**values)).rowcount
-    if changed:
-        decision = "received" if was_received else "send again"
-        subject = delivery_id(wave_id, rotation, learner_id)
-        record(connection, at=now, who=who, what="parked delivery resolved", subject=subject, why=decision)
-        if not was_received:
-            connection.execute(update(wave).where(wave.c.id == wave_id).values(finished_at=None))
-    return bool(changed)
+        reopened = {"finished_at": None, "reached_recorded_at": None}
+        noted, reason, decision = "not_sent", REPEATED, "send again"
+    connection.execute(update(delivery).where(row).values(**values))
+    connection.execute(update(wave).where(wave.c.id == wave_id).values(**reopened))
+    note(
+        connection,
+        ref,
+        {learner_id: noted},
+        reason=reason,
+        proof=f"a person decided: {decision}",
+        at=database_now(connection),
+    )
+    subject = delivery_id(wave_id, rotation, learner_id)
+    record(connection, at=now, who=who, what="parked delivery resolved", subject=subject, why=decision)
+    return True

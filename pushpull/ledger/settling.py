@@ -1,7 +1,7 @@
 """Settling: what a provider's answer, or later evidence, does to the rows of a handover.
 
 Every change is a compare-and-set on (handover, state), so an answer that arrives late or twice changes nothing wrong:
-positive evidence settles an uncertain row, and nothing ever un-accepts one.
+positive evidence settles a row as long as nothing newer left for it, and nothing ever un-accepts one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, select, update
 
 from pushpull.db import insert_new
 from pushpull.learners.consent import suppress
@@ -23,6 +23,19 @@ from pushpull.ledger.vocabulary import DeliveryState, Reason
 
 #: Where an answer may still change a row.
 _UNSETTLED = (DeliveryState.HANDING_OVER.value, DeliveryState.UNCERTAIN.value)
+
+#: Where proof that the provider has the message still changes a row: also where it was given up, or waits to be sent
+#: again. What was claimed for another try is no longer that worker's once it is accepted.
+OPEN_TO_EVIDENCE = (
+    *_UNSETTLED,
+    DeliveryState.PARKED.value,
+    DeliveryState.PLANNED.value,
+    DeliveryState.HELD.value,
+    DeliveryState.CLAIMED.value,
+)
+
+#: What an attempt is noted with when it is repeated without proof that it failed.
+REPEATED = "repeated"
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -40,12 +53,18 @@ class HandoverRef:
 
     def unsettled(self) -> ColumnElement[bool]:
         """Its rows that still wait for an answer."""
+        return and_(self._rows(), delivery.c.state.in_(_UNSETTLED))
+
+    def open_to_evidence(self) -> ColumnElement[bool]:
+        """Its rows that proof of acceptance still settles."""
+        return and_(self._rows(), delivery.c.state.in_(OPEN_TO_EVIDENCE))
+
+    def _rows(self) -> ColumnElement[bool]:
         return and_(
             delivery.c.wave_id == self.wave_id,
             delivery.c.rotation == self.rotation,
             delivery.c.learner_id.between(self.learner_ids[0], self.learner_ids[-1]),
             delivery.c.handover_id == self.id,
-            delivery.c.state.in_(_UNSETTLED),
         )
 
 
@@ -57,6 +76,28 @@ class Settled:
     rejected: int = 0
     not_sent: int = 0
     uncertain: int = 0
+
+
+def duplicate_mark(*, before: int = 2) -> ColumnElement[str | None]:
+    """``possible_duplicate`` for a row that was sent again without proof that the first message failed, else null.
+
+    It is asked wherever a row's reason is written after a handover, so that nothing in between can wipe the mark off.
+
+    Args:
+        before: attempts below which a row cannot have been repeated; spares the look-up for first attempts.
+    """
+    repeated = (
+        select(attempt.c.handover_id)
+        .where(
+            attempt.c.wave_id == delivery.c.wave_id,
+            attempt.c.rotation == delivery.c.rotation,
+            attempt.c.learner_id == delivery.c.learner_id,
+            attempt.c.reason == REPEATED,
+        )
+        .correlate(delivery)
+        .exists()
+    )
+    return case((and_(delivery.c.attempt >= before, repeated), Reason.POSSIBLE_DUPLICATE.value))
 
 
 def backoff(attempts: int) -> timedelta:
@@ -107,7 +148,12 @@ def record(
 
 def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome], *, at: datetime) -> int:
     """All acceptances in one statement where the provider named no message of its own, else one per name."""
-    values = {"state": DeliveryState.ACCEPTED.value, "lease_until": None, "settled_at": at}
+    values = {
+        "state": DeliveryState.ACCEPTED.value,
+        "reason": duplicate_mark(),
+        "lease_until": None,
+        "settled_at": at,
+    }
     by_name = [
         {"learner": learner_id, "provider": outcome.provider_id}
         for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
@@ -118,11 +164,11 @@ def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome
     if any(row["provider"] for row in by_name):
         named = (
             update(delivery)
-            .where(ref.unsettled(), delivery.c.learner_id == bindparam("learner"))
+            .where(ref.open_to_evidence(), delivery.c.learner_id == bindparam("learner"))
             .values(**values, provider_id=bindparam("provider"))
         )
         return connection.execute(named, by_name).rowcount
-    condition = ref.unsettled()
+    condition = ref.open_to_evidence()
     if len(by_name) < len(ref.learner_ids):
         condition = and_(condition, delivery.c.learner_id.in_([row["learner"] for row in by_name]))
     return connection.execute(update(delivery).where(condition).values(**values)).rowcount
