@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import Engine
@@ -29,6 +30,8 @@ from pushpull.ledger.specs import Caps
 from pushpull.migrations import upgrade
 from pushpull.settings import Settings, settings
 
+_CONTENT_FILES = {".yaml", ".yml", ".j2", ".svg"}
+
 log = logging.getLogger("pushpull")
 
 
@@ -44,6 +47,7 @@ class Installation:
     engine: Engine
     links: LinkSigner
     adapters: Mapping[Channel, ChannelAdapter]
+    _campaigns: dict[str, tuple[int, Campaign]] = field(default_factory=dict, repr=False)
     _renderers: dict[str, Renderer] = field(default_factory=dict, repr=False)
 
     def campaign(self, key: str) -> Campaign:
@@ -52,7 +56,11 @@ class Installation:
         Raises:
             content.source.ContentError: it does not exist or cannot be used; names file, line and field.
         """
-        return load_campaign(key, self.settings.content_dir)
+        stamp = _stamp(self.settings.content_dir)
+        known = self._campaigns.get(key)
+        if known is None or known[0] != stamp:
+            known = self._campaigns[key] = (stamp, load_campaign(key, self.settings.content_dir))
+        return known[1]
 
     def renderer(self, campaign_key: str) -> Renderer:
         """What writes the campaign's messages; anew when its content has changed."""
@@ -88,6 +96,12 @@ class Installation:
         """How long evidence may take."""
         own = self.settings
         return Patience(settle=timedelta(minutes=own.settle_minutes), park=timedelta(minutes=own.park_minutes))
+
+
+def _stamp(content_dir: Path) -> int:
+    """Changes whenever a file of the content folder does; reading a campaign is slow, looking at it is not."""
+    stats = (path.stat() for path in content_dir.rglob("*") if path.suffix in _CONTENT_FILES)
+    return hash(tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in stats))
 
 
 def assemble(chosen: Settings, *, clock: Callable[[], datetime] | None = None) -> Installation:
