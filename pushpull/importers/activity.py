@@ -27,11 +27,12 @@ class ActivityWriter:
 
     Args:
         run: the import.
+        names: the fields that the file fills; only they are staged.
         source: the system that says so.
         numbered: equal source ids are separate records, told apart by their occurrence in the file.
     """
 
-    def __init__(self, run: ImportRun, *, source: str, numbered: bool) -> None:
+    def __init__(self, run: ImportRun, names: Sequence[str], *, source: str, numbered: bool) -> None:
         self._run = run
         self._source = source
         self._numbered = numbered
@@ -39,7 +40,8 @@ class ActivityWriter:
         self._learners = KnownIds(run.connection, learner.c.external_id, learner.c.id)
         self._items = KnownIds(run.connection, item.c.key, item.c.id)
         ids: list[Column[Any]] = [Column("learner_id", BigInteger), Column("item_id", BigInteger)]
-        columns: list[Column[Any]] = [Column(name, activity.c[name].type) for name in _COLUMNS]
+        self._columns = [name for name in _COLUMNS if name in names or name == "source_id"]
+        columns: list[Column[Any]] = [Column(name, activity.c[name].type) for name in self._columns]
         self._stage = Stage(run.connection, "activity", [*ids, *columns, Column("learner", String(255))])
 
     def write(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> None:
@@ -81,11 +83,11 @@ class ActivityWriter:
         rows = select(
             staged.c.learner_id,
             staged.c.item_id,
-            *(staged.c[name] for name in _COLUMNS),
+            *(staged.c[name] for name in self._columns),
             literal(self._source, String(64)),
             literal(self._run.now, activity.c.stored_at.type),
         ).where(staged.c.row_number > 0)  # SQLite wants a WHERE before ON CONFLICT
-        names = ["learner_id", "item_id", *_COLUMNS, "source", "stored_at"]
+        names = ["learner_id", "item_id", *self._columns, "source", "stored_at"]
         result = connection.execute(
             insert_into(connection, activity).from_select(names, rows).on_conflict_do_nothing(),
         )

@@ -52,7 +52,7 @@ class RowMapper:
 
     def lets_in(self, row: Sequence[str]) -> bool:
         """Whether the preset's declared filter takes the row."""
-        return all(row[index].strip() == wanted for index, wanted in self._only)
+        return not self._only or all(row[index].strip() == wanted for index, wanted in self._only)
 
     def map(self, row: Sequence[str]) -> dict[str, Any]:
         """The fields of one row.

@@ -93,6 +93,8 @@ _RULES: dict[str, MergeRule] = {
     "place_title": take_first,
     "place_url": take_first,
 }
+#: What the rule of the status looks at, and what a completion is recorded with.
+_ALWAYS = ("status", "assigned_at", "withdrawn_at", "completed_at", "score")
 _PART_FIELDS = ("status", "assigned_at", "due_at", "withdrawn_at")
 
 
@@ -101,12 +103,15 @@ class ProgressWriter:
 
     Args:
         run: the import.
+        names: the fields that the file fills; only they are staged and merged.
         source: the system that says so.
         parts: what is said about a course also assigns its dated parts.
         completion_verb: a completion is also activity, with this verb; None for not.
     """
 
-    def __init__(self, run: ImportRun, *, source: str, parts: bool, completion_verb: str | None) -> None:
+    def __init__(
+        self, run: ImportRun, names: Sequence[str], *, source: str, parts: bool, completion_verb: str | None
+    ) -> None:
         self._run = run
         self._source = source
         self._parts = parts
@@ -114,11 +119,12 @@ class ProgressWriter:
         self._occurrences = Occurrences()
         self._learners = KnownIds(run.connection, learner.c.external_id, learner.c.id)
         self._items = KnownIds(run.connection, item.c.key, item.c.id)
-        columns: list[Column[Any]] = [Column(name, progress.c[name].type) for name in _RULES]
+        rules = {name: rule for name, rule in _RULES.items() if name in names or name in _ALWAYS}
+        columns: list[Column[Any]] = [Column(name, progress.c[name].type) for name in rules]
         ids: list[Column[Any]] = [Column("learner_id", BigInteger), Column("item_id", BigInteger)]
         source_id: Column[Any] = Column("source_id", String(255))  # of the completion as activity
         self._stage = Stage(run.connection, "progress", [*ids, *columns, source_id, Column("learner", String(255))])
-        self._merge = Merge(progress, keys=("learner_id", "item_id"), rules=_RULES)
+        self._merge = Merge(progress, keys=("learner_id", "item_id"), rules=rules)
 
     def write(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> None:
         """Merge one batch of numbered rows."""
@@ -132,18 +138,11 @@ class ProgressWriter:
             elif item_id is None:
                 self._run.refuse(row_number, Refused(Refusal.UNKNOWN_ITEM, field="item_key"))
             else:
-                source_id = natural_key(f"completed/{values['learner']}/{values['item_key']}")
-                done_now = self._completion_verb and values.get("completed_at") and not values.get("carried_over")
-                rows.append(
-                    {
-                        **values,
-                        "row_number": row_number,
-                        "learner_id": learner_id,
-                        "item_id": item_id,
-                        "status": status_of(values),
-                        "source_id": source_id if done_now else None,
-                    }
-                )
+                values["row_number"], values["status"] = row_number, status_of(values)
+                values["learner_id"], values["item_id"] = learner_id, item_id
+                if self._completion_verb and values.get("completed_at") and not values.get("carried_over"):
+                    values["source_id"] = natural_key(f"completed/{values['learner']}/{values['item_key']}")
+                rows.append(values)
         numbers = self._occurrences.number([f"{row['learner_id']}/{row['item_id']}" for row in rows])
         for row, occurrence in zip(rows, numbers, strict=True):
             row["occurrence"] = occurrence

@@ -145,8 +145,10 @@ def import_records(
         shape = job.shape
         if shape.writes is Target.ACTIVITY:
             numbered = "source_id" in shape.fields and shape.fields["source_id"].occurrence
-            return ActivityWriter(run, source=job.source, numbered=numbered)
-        return ProgressWriter(run, source=job.source, parts=shape.parts, completion_verb=shape.completion_verb)
+            return ActivityWriter(run, job.mapper.names, source=job.source, numbered=numbered)
+        return ProgressWriter(
+            run, job.mapper.names, source=job.source, parts=shape.parts, completion_verb=shape.completion_verb
+        )
 
     return _run(engine, "records", job, writer, now=now, dry_run=dry_run, window=window, on_progress=on_progress)
 
