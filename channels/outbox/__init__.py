@@ -117,6 +117,15 @@ def build_outbox(outbox_dir: Path, *, wave_names: Mapping[int, str] | None = Non
     return index
 
 
+def is_stale(outbox_dir: Path) -> bool:
+    """Whether messages came since the pages were made, or there are no pages yet."""
+    index = outbox_dir / "index.html"
+    if not index.is_file():
+        return True
+    made = index.stat().st_mtime_ns
+    return any(folder.stat().st_mtime_ns >= made for folder in parcels.parcel_folder(outbox_dir).glob("*/*"))
+
+
 def _waves(outbox_dir: Path, names: Mapping[int, str], damaged: list[Path]) -> list[_Wave]:
     """What there is, from the indexes of the parcels alone, in the order of waves, channels and learners."""
     entries: dict[int, dict[Channel, list[_Entry]]] = defaultdict(lambda: defaultdict(list))

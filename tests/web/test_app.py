@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from urllib.parse import unquote
+
+import pytest
+from fastapi.testclient import TestClient
+
+from pushpull.db import open_database
+from pushpull.settings import Settings
+from tests.web.conftest import Place
+from web.access_log import RedactTokens
+from web.app import create_app
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def test_it_says_that_it_is_well(place: Place) -> None:
+    assert place.client.get("/healthz").text == "ok"
+
+
+def test_every_answer_carries_the_security_headers(place: Place) -> None:
+    token = place.unsubscribe()
+    answers = [
+        place.client.get("/healthz"),
+        place.client.get("/nowhere"),
+        place.client.get("/static/style.css"),
+        place.client.get(token),
+        place.client.post(token, data={"x": "1"}),
+        place.client.post(token, content=b"x" * 1_000_001),
+        place.client.put(token),
+        place.client.get(place.landing()),
+        place.client.get(place.preferences()),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 200, 200, 400, 413, 405, 200, 200]
+    for answer in answers:
+        assert answer.headers["content-security-policy"].startswith("default-src 'none';")
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "strict-transport-security" in answer.headers
+        assert "set-cookie" not in answer.headers
+        assert "<script" not in answer.text
+
+
+def test_all_that_is_not_there_looks_the_same(place: Place) -> None:
+    pages = {
+        place.client.get(path).text
+        for path in (
+            "/nowhere",
+            "/l/nothing",
+            "/u/" + place.landing().removeprefix("/l/"),
+            place.landing(who=99),
+            place.unsubscribe(who=99),
+            place.preferences(who=99),
+            "/docs",
+            "/openapi.json",
+        )
+    }
+    assert len(pages) == 1
+
+
+def test_ten_thousand_hostile_tokens_open_nothing_and_break_nothing(place: Place) -> None:
+    draw = random.Random(3)
+    if place.engine.dialect.name != "sqlite":
+        pytest.skip("tokens are refused before any database is asked")
+    good = [place.landing(), place.unsubscribe(), place.preferences()]
+    before = place.said()
+    hostile: list[tuple[str, str]] = []
+    while len(hostile) < 10_000:
+        n = len(hostile)
+        prefix, token = "/" + good[n % 3][1:3], good[n % 3][3:]
+        changed = list(token)
+        match draw.randrange(6):
+            case 0:
+                changed[draw.randrange(len(changed))] = draw.choice(ALPHABET)
+            case 1:
+                del changed[draw.randrange(len(changed))]
+            case 2:
+                changed.insert(
+                    draw.randrange(len(changed)), draw.choice([*ALPHABET, "%00", "%ff", "=", "+", "%0a", "."])
+                )
+            case 3:
+                changed = changed[: draw.randrange(1, len(changed))]
+            case 4:
+                prefix = draw.choice([f"/{letter}/" for letter in "lup" if f"/{letter}/" != prefix])
+            case _:
+                changed = [draw.choice(["%f0%9f", "%u2028", "'", '"', "<b>", "../", "A", "é"]) for _ in range(20)]
+        path = prefix + "".join(changed)
+        if path not in good:
+            hostile.append((draw.choice(["GET", "HEAD", "POST"] if prefix != "/l/" else ["GET", "HEAD"]), path))
+    statuses = asyncio.run(_statuses(place, hostile))
+    assert [(asked, status) for asked, status in zip(hostile, statuses, strict=True) if status != 404] == []
+    assert place.said() == before
+
+
+async def _statuses(place: Place, asked: list[tuple[str, str]]) -> list[int]:
+    """What the app answers, asked directly: a client in between would tidy the paths and take its time."""
+    statuses = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"List-Unsubscribe=One-Click&action=stop"}
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    for method, path in asked:
+        headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+        await place.client.app(
+            {"type": "http", "method": method, "path": unquote(path, errors="replace"), "raw_path": path.encode(),
+             "headers": headers, "query_string": b"", "scheme": "https", "server": ("learn.example", 443)},
+            receive,
+            send,
+        )  # fmt: skip
+    return statuses
+
+
+def test_get_and_head_change_nothing(place: Place) -> None:
+    for path in (place.landing(), place.unsubscribe(), place.preferences()):
+        for method in ("GET", "HEAD"):
+            assert place.client.request(method, path).status_code == 200
+    assert place.said() == set()
+
+
+def test_a_body_that_grows_past_the_cap_is_cut_off(place: Place) -> None:
+    def endless() -> object:
+        for _ in range(30):
+            yield b"x" * 100_000
+
+    answer = place.client.post(place.unsubscribe(), content=endless())  # type: ignore[arg-type]
+    assert answer.status_code == 413
+    assert place.said() == set()
+
+
+def test_no_form_breaks_the_app(place: Place) -> None:
+    kinds = ["multipart/form-data", "multipart/form-data; boundary=", "text/plain", "", "x" * 900]
+    bodies = [b"", b"--", b"\0" * 50, b"--b\r\n" * 3000, b"\xff\xfe--", b"a&" * 3000, b"--x\nname=\n\n", b"%ff=%zz"]
+    for path in (place.unsubscribe(), place.preferences()):
+        for kind in kinds:
+            for body in bodies:
+                answer = place.client.post(path, content=body, headers={"content-type": kind})
+                assert answer.status_code == 400
+    assert place.said() == set()
+
+
+def test_logs_name_no_token() -> None:
+    record = logging.LogRecord(
+        "uvicorn.access", logging.INFO, "", 0, '%s - "%s %s" %d', ("127.0.0.1", "POST", "/u/AbzeAq0xLX?x=1", 200), None
+    )
+    assert RedactTokens().filter(record)
+    assert record.getMessage() == '127.0.0.1 - "POST /u/…?x=1" 200'
+
+
+def test_a_database_that_is_away_is_asked_for_again_later() -> None:
+    engine = open_database("sqlite:////nowhere/at/all.db")
+    app = create_app(Settings(_env_file=None), engine)
+    answer = TestClient(app).get("/healthz")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "30"

@@ -1,0 +1,75 @@
+"""The web app where learners land: pages without scripts, cookies or accounts; a signed link is all it takes.
+
+What lives here is the making of the app. Each kind of page has a module of its own; what a click means is decided in
+`pushpull`. This is the edge, so routes may read the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from pushpull.db import reading
+from pushpull.settings import Settings
+from web import landing, outbox, preferences, unsubscribe
+from web.access_log import RedactTokens
+from web.guard import Guard
+from web.pages import STATIC, not_found, page
+from web.site import Site, site_of
+
+_LOG = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, engine: Engine) -> FastAPI:
+    """The app over one installation.
+
+    Args:
+        settings: base address, link keys, outbox.
+        engine: the ledger's database, migrated.
+    """
+    # No redirects to other spellings of a path: they would be made from the request's Host.
+    app = FastAPI(title="Pushpull", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.site = Site(settings, engine)
+    app.add_middleware(Guard)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(SQLAlchemyError, _unavailable)
+    app.add_route("/healthz", _health, methods=["GET"])
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.include_router(landing.router)
+    app.include_router(unsubscribe.router)
+    app.include_router(preferences.router)
+    if settings.channels == "sandbox":
+        app.include_router(outbox.router)
+    logging.getLogger("uvicorn.access").addFilter(RedactTokens())
+    return app
+
+
+def _health(request: Request) -> Response:
+    """Whether the app answers and reaches its database."""
+    with reading(site_of(request).engine) as connection:
+        connection.execute(text("SELECT 1"))
+    return PlainTextResponse("ok")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """Every page that is not there looks the same, whatever was asked for."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return not_found()
+    return page("message.html.j2", status=error.status_code, words=None, title=error.detail, lines=[])
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    _LOG.error("database unavailable to the web app", extra={"error": type(error).__name__})
+    answer = page(
+        "message.html.j2", status=503, words=None, title="Please try again", lines=["We cannot answer right now."]
+    )
+    answer.headers["Retry-After"] = "30"
+    return answer

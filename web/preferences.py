@@ -1,0 +1,86 @@
+"""The preference page: a switch for each family of messages on each channel, and one that stops everything."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pushpull.db import reading, writing
+from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.links import Claims, Purpose
+from pushpull.ledger.preferences import Preferences, Switch, change_preferences, preferences, stop_everything
+from web.forms import Fields, read_form
+from web.pages import page
+from web.site import Site, claims_of, now, site_of
+from web.words import words_for
+
+router = APIRouter()
+
+
+def show(request: Request) -> Response:
+    """The switches as they stand."""
+    site = site_of(request)
+    claims, has_expired = claims_of(request, Purpose.PREFERENCES)
+    if has_expired:
+        raise HTTPException(404)
+    with reading(site.engine) as connection:
+        return _page(preferences(connection, claims.learner_id), is_saved=False)
+
+
+async def save(request: Request) -> Response:
+    """Set the switches that the page showed."""
+    site = site_of(request)
+    claims, has_expired = claims_of(request, Purpose.PREFERENCES)
+    if has_expired:
+        raise HTTPException(404)
+    if not _is_from_here(request, site.settings.base_url):
+        raise HTTPException(403, "Nothing was changed")
+    return await run_in_threadpool(_save, site, claims, await read_form(request))
+
+
+router.add_route("/p/{token}", show, methods=["GET"])
+router.add_route("/p/{token}", save, methods=["POST"])
+
+
+def _save(site: Site, claims: Claims, fields: Fields) -> Response:
+    action = fields.get("action")
+    if action not in (["save"], ["stop"]):
+        raise HTTPException(400, "Nothing was changed")
+    with writing(site.engine) as connection:
+        if action == ["stop"]:
+            changed = stop_everything(connection, claims.learner_id, at=now())
+        else:
+            changed = change_preferences(
+                connection,
+                claims.learner_id,
+                shown=_switches(fields.get("shown", [])),
+                on=_switches(fields.get("on", [])),
+                at=now(),
+            )
+    return _page(changed, is_saved=True)
+
+
+def _page(found: Preferences | None, *, is_saved: bool) -> Response:
+    if found is None:
+        raise HTTPException(404)
+    return page("preferences.html.j2", words=words_for(found.language), found=found, is_saved=is_saved)
+
+
+def _switches(values: list[str]) -> set[Switch]:
+    """``email/learning`` as a switch; what names no channel is left out."""
+    pairs = (value.partition("/") for value in values)
+    return {(Channel(channel), family) for channel, _, family in pairs if channel in list(Channel) and family}
+
+
+def _is_from_here(request: Request, base_url: str) -> bool:
+    """Whether a form came from our own page. Our pages send no referrer, so browsers say "null" or nothing."""
+    origin = request.headers.get("origin", "null")
+    if origin == "null":
+        return True
+    own = urlsplit(base_url)
+    return origin == f"{own.scheme}://{own.netloc}"
