@@ -49,7 +49,7 @@ class Words:
 
 _ENGLISH = Words(
     language="en",
-    channels={"email": "E-mail", "teams": "Teams", "slack": "Slack", "sms": "Text message", "*": "All channels"},
+    channels={"email": "E‑mail", "teams": "Teams", "slack": "Slack", "sms": "Text message", "*": "All channels"},
     all_families="all messages",
     start="Start",
     carry_on="Carry on",
@@ -74,7 +74,7 @@ _ENGLISH = Words(
 )
 _GERMAN = Words(
     language="de",
-    channels={"email": "E-Mail", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Alle Kanäle"},
+    channels={"email": "E‑Mail", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Alle Kanäle"},
     all_families="alle Nachrichten",
     start="Los geht’s",
     carry_on="Weitermachen",
@@ -99,7 +99,7 @@ _GERMAN = Words(
 )
 _FRENCH = Words(
     language="fr",
-    channels={"email": "E-mail", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Tous les canaux"},
+    channels={"email": "E‑mail", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Tous les canaux"},
     all_families="tous les messages",
     start="Commencer",
     carry_on="Reprendre",
