@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
 
 from pushpull.db import insert_new
 from pushpull.learners.consent import suppress
@@ -57,7 +57,8 @@ class HandoverRef:
 
     def open_to_evidence(self) -> ColumnElement[bool]:
         """Its rows that proof of acceptance still settles."""
-        return and_(self._rows(), delivery.c.state.in_(OPEN_TO_EVIDENCE))
+        # Not an IN: its list is expanded per statement, which a statement for many rows at once cannot be.
+        return and_(self._rows(), or_(*(delivery.c.state == state for state in OPEN_TO_EVIDENCE)))
 
     def _rows(self) -> ColumnElement[bool]:
         return and_(
