@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select
 
 from pushpull.catalogue.tables import item
-from pushpull.db import reading, writing
+from pushpull.db import metadata, reading, writing
 from pushpull.learners.consent import draw_for
 from pushpull.learners.segments import EVERYONE
 from pushpull.learners.tables import activity, learner, lifecycle, progress
@@ -26,8 +26,8 @@ from pushpull.ledger.messages import delivery_id
 from pushpull.ledger.outcomes import Accepted, Outcome
 from pushpull.ledger.planning import PlanResult, plan
 from pushpull.ledger.specs import CampaignSpec, Caps, SendWindow, StopThresholds, WaveSpec
-from pushpull.ledger.tables import campaign_item, delivery, wave
-from pushpull.ledger.vocabulary import DeliveryState, MessageClass, Touch
+from pushpull.ledger.tables import campaign_item, delivery, handover, wave
+from pushpull.ledger.vocabulary import MessageClass, Touch
 
 MONDAY = date(2026, 1, 12)
 #: When waves of that Monday are planned: before nine o'clock in every zone the tests use.
@@ -287,33 +287,19 @@ def dispatched(
 
 
 def time_passes(engine: Engine, span: timedelta) -> None:
-    """Let the database's clock be ahead by ``span`` as far as leases and handovers can tell."""
-    from pushpull.ledger.tables import handover
-
+    """Let the database's clock be ahead by ``span``, as far as leases and handovers can tell."""
     with writing(engine) as connection:
-        leased = connection.execute(
-            select(delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id, delivery.c.lease_until).where(
-                delivery.c.lease_until.is_not(None)
-            )
-        ).all()
-        for row in leased:
-            key = (
-                (delivery.c.wave_id == row.wave_id)
-                & (delivery.c.rotation == row.rotation)
-                & (delivery.c.learner_id == row.learner_id)
-            )
-            connection.execute(delivery.update().where(key).values(lease_until=row.lease_until - span))
-        for row in connection.execute(select(handover.c.id, handover.c.intended_at)).all():
-            connection.execute(
-                handover.update().where(handover.c.id == row.id).values(intended_at=row.intended_at - span)
-            )
+        for table, column in ((delivery, delivery.c.lease_until), (handover, handover.c.intended_at)):
+            # On SQLite an instant is text and knows no arithmetic: one statement for each instant, the earliest first.
+            instants = select(column).where(column.is_not(None)).distinct().order_by(column)
+            for instant in connection.execute(instants).scalars().all():
+                earlier = {column.name: instant - span}
+                connection.execute(table.update().where(column == instant).values(earlier))
 
 
-def is_settled(row: Row[Any]) -> bool:
-    return row.state not in {
-        DeliveryState.PLANNED,
-        DeliveryState.HELD,
-        DeliveryState.CLAIMED,
-        DeliveryState.HANDING_OVER,
-        DeliveryState.UNCERTAIN,
-    }
+def emptied(engine: Engine) -> Engine:
+    """The database, without a row in any table."""
+    with writing(engine) as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    return engine
