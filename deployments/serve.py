@@ -50,7 +50,7 @@ def serve(*, port: int, web_port: int, home: Path, say: Callable[[str], None]) -
         _run(["prefect", "--no-prompt", "deploy", "--all"], environment)
         say("starting a worker …")
         running.append(_start(["prefect", "worker", "start", "--pool", POOL], environment))
-        running.append(_start(["uvicorn", "web.app:app", "--host", "127.0.0.1", "--port", str(web_port)], environment))
+        running.append(_start(["uvicorn", "web.asgi:app", "--host", "127.0.0.1", "--port", str(web_port)], environment))
         say(f"Prefect UI  http://127.0.0.1:{port}\nweb app     http://127.0.0.1:{web_port}\nCtrl-C ends both.")
         while all(process.poll() is None for process in running):
             time.sleep(0.5)

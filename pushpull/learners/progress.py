@@ -4,7 +4,7 @@ The fold is one set-based statement over the activity that is new, merged into w
 instants, the highest status, the best score. Order and repetition of batches do not matter. What an import wrote into
 ``progress`` itself (due dates, assignments, a withdrawal) is kept.
 
-Status only rises: assigned < started < failed < completed; withdrawn stays withdrawn. ``failed`` is never made from
+Status only rises: assigned < started < failed < withdrawn < completed. ``failed`` is never made from
 activity: a failed try can be tried again.
 """
 
@@ -109,7 +109,8 @@ def fold_activity(
 def _batch(new: ColumnElement[bool], as_of: datetime) -> Subquery:
     """The new activity, one row per learner and item, in the order of :data:`_FOLDED`."""
     active = activity.c.verb.not_in(NOT_ACTIVE_VERBS)
-    completing = activity.c.verb.in_(COMPLETING_VERBS)
+    # "Completed" said of a page inside a course completes the page, not the course.
+    completing = and_(activity.c.verb.in_(COMPLETING_VERBS), activity.c.section_key.is_(None))
     grouped = (
         select(
             activity.c.learner_id,
@@ -133,8 +134,8 @@ def _batch(new: ColumnElement[bool], as_of: datetime) -> Subquery:
         .subquery("grouped")
     )
     status = case(
-        (grouped.c.withdrawn_at.is_not(None), ProgressStatus.WITHDRAWN.value),
         (grouped.c.completed_at.is_not(None), ProgressStatus.COMPLETED.value),
+        (grouped.c.withdrawn_at.is_not(None), ProgressStatus.WITHDRAWN.value),
         (grouped.c.started_at.is_not(None), ProgressStatus.STARTED.value),
         else_=ProgressStatus.ASSIGNED.value,
     )
@@ -190,8 +191,8 @@ def _of_both(old: ColumnElement[Any], new: ColumnElement[Any], *, takes_new: Col
 
 def _higher_status(old: ColumnElement[str], new: ColumnElement[str]) -> ColumnElement[str]:
     rising: Sequence[ProgressStatus] = (
-        ProgressStatus.WITHDRAWN,
         ProgressStatus.COMPLETED,
+        ProgressStatus.WITHDRAWN,
         ProgressStatus.FAILED,
         ProgressStatus.STARTED,
     )

@@ -104,7 +104,7 @@ def register(connection: Connection, spec: CampaignSpec, *, now: datetime) -> in
         .on_conflict_do_update(index_elements=["key"], set_=values)
     )
     campaign_id = campaign_id_of(connection, spec.key)
-    found = dict(connection.execute(select(item.c.key, item.c.id).where(item.c.key.in_(spec.item_keys))).tuples().all())
+    found = dict(connection.execute(select(item.c.key, item.c.id).where(item.c.key.in_(spec.item_keys))).all())
     missing = [key for key in spec.item_keys if key not in found]
     if missing:
         raise UnknownItemsError(spec.key, missing)
@@ -305,4 +305,4 @@ def paused_channels(connection: Connection, *, now: datetime) -> dict[str, str]:
             func.coalesce(channel_pause.c.until > now, True)  # no end: until a person resumes it
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

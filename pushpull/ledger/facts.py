@@ -76,7 +76,8 @@ class FactReader:
 
     def __init__(self, connection: Connection, rules: Terms, links: Links, batch: CTE | None = None) -> None:
         self._rules, self._links = rules, links
-        self._expires = rules.as_of + LANDING_LIFETIME
+        # Counted from planning, so that a message written again carries the same link.
+        self._expires = (rules.planned_as_of or rules.as_of) + LANDING_LIFETIME
         rows = connection.execute(
             select(item.c.id, item.c.title, item.c.minutes, item.c.summary, item.c.format).where(
                 item.c.id.in_(rules.item_ids)

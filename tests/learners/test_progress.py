@@ -67,7 +67,7 @@ def test_what_was_waived_is_completed_without_the_learner_having_been_there(engi
     assert (row["status"], row["started_at"], row["last_activity_at"]) == ("completed", None, None)
 
 
-def test_who_withdrew_stays_withdrawn_and_the_due_date_of_an_import_is_kept(engine: Engine) -> None:
+def test_who_completes_after_withdrawing_has_completed_and_the_due_date_of_an_import_is_kept(engine: Engine) -> None:
     with writing(engine) as conn:
         ada, course = a_learner(conn), an_item(conn)
         due = START + timedelta(days=9)
@@ -75,7 +75,16 @@ def test_who_withdrew_stays_withdrawn_and_the_due_date_of_an_import_is_kept(engi
         an_activity(conn, ada, "completed", START, item_id=course)
         fold_activity(conn, after_activity_id=0, as_of=LATER)
     row = row_of(engine, ada)
-    assert (row["status"], row["due_at"], row["completed_at"]) == ("withdrawn", due, START)
+    assert (row["status"], row["due_at"], row["completed_at"]) == ("completed", due, START)
+
+
+def test_completing_a_page_does_not_complete_the_course(engine: Engine) -> None:
+    with writing(engine) as conn:
+        ada, course = a_learner(conn), an_item(conn)
+        an_activity(conn, ada, "completed", START, item_id=course, section_key="page-3")
+        fold_activity(conn, after_activity_id=0, as_of=LATER)
+    row = row_of(engine, ada)
+    assert (row["status"], row["completed_at"], row["place_key"]) == ("started", None, "page-3")
 
 
 def test_voided_activity_and_activity_outside_of_the_catalogue_is_ignored(engine: Engine) -> None:
@@ -145,11 +154,12 @@ def what_is_true(told: list[tuple[str, Record]]) -> dict[tuple[int, int], dict[s
         def first(verbs: Any, of: list[tuple[str, Record]] = mine) -> datetime | None:
             return min((at(r) for _, r in of if r.verb in verbs), default=None)
 
-        completed, withdrawn = first(COMPLETING_VERBS), first(WITHDRAWING_VERBS)
+        whole = [(key, r) for key, r in mine if r.place is None]
+        completed, withdrawn = first(COMPLETING_VERBS, whole), first(WITHDRAWING_VERBS)
         places = [(r.hour, key, r.place) for key, r in active if r.place]
         status = "started" if active else "assigned"
         rows[pair] = {
-            "status": "withdrawn" if withdrawn else "completed" if completed else status,
+            "status": "completed" if completed else "withdrawn" if withdrawn else status,
             "assigned_at": first(ASSIGNING_VERBS),
             "started_at": min((at(r) for _, r in active), default=None),
             "completed_at": completed,

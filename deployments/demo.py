@@ -1,0 +1,94 @@
+"""`make demo`: a sample company, the example campaign, six simulated weeks, and what came of it.
+
+Embedded database, sandbox channels, nothing to start. The first day runs as Prefect flow runs; the others call the same
+flows as the plain functions they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deployments.orchestration import quiet_prefect
+
+CAMPAIGN = "two-minutes-a-day"
+_MARK = ".pushpull-demo"
+
+
+class NotADemoFolderError(ValueError):
+    """The work folder holds something else."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is not empty and not from a demo: name another folder with --work-dir")
+
+
+def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
+    """Play the demo and print what happened.
+
+    Args:
+        work_dir: where database, outbox and report go; a former demo in it is replaced.
+        seed: another seed is another company.
+        size: learners.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        NotADemoFolderError: the folder holds something else.
+    """
+    started = time.monotonic()
+    _clear(work_dir)
+    quiet_prefect(work_dir / "prefect")
+    # Prefect reads its environment when it is imported; so these come after it was set.
+    from content.campaign import load_campaign
+    from deployments.rehearsal import Clock, Rehearsal, days_of, midnight, orchestrated
+    from pushpull.db import reading, writing
+    from pushpull.insights.sample import make_company
+    from pushpull.insights.simulate import SimulatedLearners
+    from pushpull.settings import Settings
+    from tasks.installation import assemble, installed
+
+    campaign = load_campaign(CAMPAIGN)
+    clock = Clock(midnight(campaign.start) - timedelta(days=1))
+    chosen = Settings(
+        database_url=f"sqlite:///{(work_dir / 'pushpull.db').resolve()}",
+        outbox_dir=work_dir / "outbox",
+        channels="sandbox",
+        base_url="http://127.0.0.1:8080",
+    )
+    here = assemble(chosen, clock=clock)
+    with writing(here.engine) as connection:
+        make_company(connection, seed=seed, size=size, now=clock.now, family=campaign.family)
+    console.print(f"[bold]{campaign.name}[/bold]: {size} learners, {campaign.start} to {campaign.ends_on}")
+    rehearsal = Rehearsal(here, CAMPAIGN, SimulatedLearners(seed=seed), clock)
+    days = days_of(campaign.start, campaign.ends_on)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with installed(here), Progress(*columns, console=console) as bar:
+        playing = bar.add_task("starting Prefect for the launch day …", total=len(days))
+        for day in days:
+            if day == campaign.start:
+                with orchestrated(rehearsal):
+                    asyncio.run(rehearsal.day(day))
+            else:
+                asyncio.run(rehearsal.day(day))
+            bar.update(playing, advance=1, description=f"{day:%a %d %b}, week {1 + (day - campaign.start).days // 7}")
+    with reading(here.engine) as connection:
+        page = _tell(console, connection, work_dir, clock)
+    console.print(f"[dim]played in {time.monotonic() - started:.0f} s[/dim]")
+    return page
+
+
+def _clear(work_dir: Path) -> None:
+    if work_dir.exists():
+        if any(work_dir.iterdir()) and not (work_dir / _MARK).exists():
+            raise NotADemoFolderError(work_dir)
+        shutil.rmtree(work_dir)
+    work_dir.mkdir(parents=True)
+    (work_dir / _MARK).touch()

@@ -1,0 +1,112 @@
+"""A campaign in simulated time: the real flows, day by day, with simulated learners answering.
+
+Nothing waits: time is a value that the flows are given. What is due inside a day is sent at its own instant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from flows.dispatch import dispatch
+from flows.launch import launch
+from flows.onboarding import onboarding
+from flows.recommendations import recommendations
+from flows.reengagement import reengagement
+from flows.sync import sync
+from pushpull.db import reading, writing
+from pushpull.insights.simulate import SimulatedLearners
+from pushpull.ledger import timing
+from pushpull.ledger.due import next_due
+from tasks.installation import Installation
+
+STAGES = (launch, onboarding, recommendations, reengagement)
+#: When the stages look for the waves of their day, local in the campaign's zone; as in prefect.yaml.
+_MORNING = time(0, 5)
+#: Learners answer at least this often between two dispatches.
+_ANSWERS_EVERY = timedelta(hours=3)
+
+
+class Clock:
+    """The simulated time, for whoever asks."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class Rehearsal:
+    """One campaign being rehearsed.
+
+    Args:
+        here: an installation with its own database and outbox.
+        campaign_key: the campaign.
+        learners: who answers.
+        clock: moved along.
+        as_runs: whether flows run as Prefect flow runs or as the plain functions they are.
+    """
+
+    here: Installation
+    campaign_key: str
+    learners: SimulatedLearners
+    clock: Clock
+    as_runs: bool = False
+    answers: Counter[str] = field(default_factory=Counter)
+
+    async def day(self, day: date) -> None:
+        """Play one local day of the campaign: sync, plan every stage, then send what is due and let learners answer."""
+        zone = self.here.campaign(self.campaign_key).timezone
+        begins = timing.local_instant(zone, day, _MORNING)
+        ends = timing.local_instant(zone, day + timedelta(days=1), _MORNING)
+        self._answer(until=begins)
+        await self._run(sync)
+        for stage in STAGES:
+            await self._run(stage, campaign=self.campaign_key)
+        while (due := self._next_due(before=ends)) is not None:
+            if due - self.clock.now >= _ANSWERS_EVERY:
+                self._answer(until=due)
+                await self._run(sync)
+            self.clock.now = due
+            await self._run(dispatch)
+        self._answer(until=ends - timedelta(microseconds=1))
+
+    async def _run(self, flow: Any, **parameters: object) -> None:
+        run: Callable[..., Any] = flow if self.as_runs else flow.fn
+        await run(as_of=self.clock.now.isoformat(), **parameters)
+
+    def _next_due(self, *, before: datetime) -> datetime | None:
+        with reading(self.here.engine) as connection:
+            return next_due(connection, after=self.clock.now, before=before)
+
+    def _answer(self, *, until: datetime) -> None:
+        if until > self.clock.now:
+            with writing(self.here.engine) as connection:
+                self.answers += self.learners.act(connection, since=self.clock.now, until=until)
+            self.clock.now = until
+
+
+@contextmanager
+def orchestrated(rehearsal: Rehearsal) -> Iterator[None]:
+    """Inside the block flows run as Prefect flow runs: recorded, with their tasks and artifacts."""
+    rehearsal.as_runs = True
+    try:
+        yield
+    finally:
+        rehearsal.as_runs = False
+
+
+def days_of(start: date, end: date) -> list[date]:
+    """All days from ``start`` to ``end``, both included."""
+    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
+
+
+def midnight(day: date) -> datetime:
+    """The UTC instant at which a day begins in UTC."""
+    return datetime.combine(day, time(), tzinfo=UTC)
