@@ -12,7 +12,6 @@ from sqlalchemy import (
     Date,
     Float,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     SmallInteger,
@@ -115,7 +114,8 @@ delivery = Table(
     Column("handover_id", Uuid),
     Column("provider_id", String(255)),
     Column("settled_at", UtcDateTime),
-    ForeignKeyConstraint(["wave_id"], ["wave.id"]),
+    # No foreign key to the wave: planning holds the wave's row anyway, and PostgreSQL would check it once per delivery,
+    # which was 40 % of planning.
     postgresql_with={"fillfactor": "60"},
     sqlite_with_rowid=False,
 )

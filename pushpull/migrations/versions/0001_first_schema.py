@@ -226,6 +226,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("source", "source_id", name=op.f("uq_activity_source_source_id")),
     )
     op.create_index("ix_activity_learner_id_occurred_at", "activity", ["learner_id", "occurred_at"], unique=False)
+    op.create_index(
+        "ix_activity_voided",
+        "activity",
+        ["item_id"],
+        unique=False,
+        sqlite_where=sa.text("voided_at IS NOT NULL"),
+        postgresql_where=sa.text("voided_at IS NOT NULL"),
+    )
     op.create_table(
         "campaign_item",
         sa.Column("campaign_id", BigKey, nullable=False),
@@ -458,7 +466,6 @@ def upgrade() -> None:
         sa.Column("handover_id", sa.Uuid(), nullable=True),
         sa.Column("provider_id", sa.String(length=255), nullable=True),
         sa.Column("settled_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(["wave_id"], ["wave.id"], name=op.f("fk_delivery_wave_id_wave")),
         sa.PrimaryKeyConstraint("wave_id", "rotation", "learner_id", name=op.f("pk_delivery")),
         postgresql_with={"fillfactor": "60"},
         sqlite_with_rowid=False,
@@ -501,6 +508,12 @@ def downgrade() -> None:
     op.drop_table("item_tag")
     op.drop_table("consent")
     op.drop_table("campaign_item")
+    op.drop_index(
+        "ix_activity_voided",
+        table_name="activity",
+        sqlite_where=sa.text("voided_at IS NOT NULL"),
+        postgresql_where=sa.text("voided_at IS NOT NULL"),
+    )
     op.drop_index("ix_activity_learner_id_occurred_at", table_name="activity")
     op.drop_table("activity")
     op.drop_table("voided_statement")
