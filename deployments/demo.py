@@ -14,7 +14,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from deployments.orchestration import quiet_prefect
 
@@ -47,11 +46,15 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
     _clear(work_dir)
     quiet_prefect(work_dir / "prefect")
     # Prefect reads its environment when it is imported; so these come after it was set.
+    from channels.outbox import build_outbox
     from content.campaign import load_campaign
     from deployments.rehearsal import Clock, Rehearsal, days_of, midnight, orchestrated
+    from deployments.telling import tell_campaign
     from pushpull.db import reading, writing
+    from pushpull.insights.report import write_report
     from pushpull.insights.sample import make_company
     from pushpull.insights.simulate import SimulatedLearners
+    from pushpull.ledger.results import wave_results
     from pushpull.settings import Settings
     from tasks.installation import assemble, installed
 
@@ -80,7 +83,16 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
                 asyncio.run(rehearsal.day(day))
             bar.update(playing, advance=1, description=f"{day:%a %d %b}, week {1 + (day - campaign.start).days // 7}")
     with reading(here.engine) as connection:
-        page = _tell(console, connection, work_dir, clock)
+        names = {wave.wave_id: wave.key for wave in wave_results(connection)}
+        outbox = build_outbox(chosen.outbox_dir, wave_names=names)
+        tell_campaign(console, connection, CAMPAIGN, as_of=clock.now)
+        href = outbox.relative_to(work_dir).as_posix()
+        page = write_report(connection, CAMPAIGN, work_dir / "report.html", as_of=clock.now, outbox_href=href)
+    console.print(f"report: [bold]{page}[/bold]  outbox: {outbox}")
+    database = f"PUSHPULL_DATABASE_URL={chosen.database_url}"
+    console.print(
+        f"[dim]one learner's path: {database} pushpull explain P0001 --campaign {CAMPAIGN}[/dim]", soft_wrap=True
+    )
     console.print(f"[dim]played in {time.monotonic() - started:.0f} s[/dim]")
     return page
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Connection,
+    CursorResult,
     DateTime,
     Dialect,
     Engine,
@@ -225,6 +226,17 @@ def table_of(name: str, columns: Sequence[Any], rows: Sequence[tuple[Any, ...]])
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """The dialect's INSERT, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update`` on both databases."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def rows_written(connection: Connection, result: CursorResult[Any]) -> int:
+    """How many rows the last INSERT, UPDATE or DELETE wrote.
+
+    Python's sqlite3 counts only statements that begin with such a word; one that begins with WITH says -1, and SQLite
+    itself is asked.
+    """
+    if result.rowcount < 0 and connection.dialect.name == "sqlite":
+        return int(connection.exec_driver_sql("SELECT changes()").scalar_one())
+    return max(0, result.rowcount)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:

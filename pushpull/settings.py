@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     cap_per_week: int = Field(5, description="Most messages one learner gets in any 7 local days.", ge=1)
     cap_per_month: int = Field(12, description="Most messages one learner gets in any 30 local days.", ge=1)
     mandatory_cap_per_day: int = Field(
-        2, description="The same for mandatory messages, which have a lane of their own (week: 3 times, month: 8 times).", ge=1
+        2,
+        description="The same for mandatory messages, whose week is 3 and whose month 8 times that.",
+        ge=1,
     )
     lease_seconds: float = Field(60.0, description="How long a worker may keep a claimed batch, in seconds.", gt=0)
     call_deadline_seconds: float = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from content.campaign import campaign_spec, stage_waves
 from pushpull.catalogue.items import item_ids
@@ -29,7 +29,9 @@ def load_stage(campaign_key: str, stage: str, as_of: datetime) -> list[WaveSpec]
     campaign = here.campaign(campaign_key)
     with writing(here.engine) as connection:
         register(connection, campaign_spec(campaign), now=as_of)
-    return list(stage_waves(campaign, stage, timing.local_day(as_of, campaign.timezone)))
+    grace = timedelta(minutes=here.settings.misfire_grace_minutes)
+    waves = stage_waves(campaign, stage, timing.local_day(as_of, campaign.timezone))
+    return [wave.model_copy(update={"grace": grace}) for wave in waves]
 
 
 @step("date goals")

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -203,6 +204,18 @@ def blocked_channels(family: str, channels: Sequence[Channel], *, among: Select[
         A subquery with ``learner_id`` and, per channel, the booleans ``opted_out_<channel>``, ``granted_<channel>``
         (an explicit yes that stands) and ``suppressed_<channel>``.
     """
+    if among is None:
+        return _blocked_everywhere(family, tuple(channels))
+    return _blocked(family, channels, among)
+
+
+@lru_cache(maxsize=64)
+def _blocked_everywhere(family: str, channels: tuple[Channel, ...]) -> Subquery:
+    # Building the expression takes longer than running it on a small company.
+    return _blocked(family, channels, None)
+
+
+def _blocked(family: str, channels: Sequence[Channel], among: Select[tuple[int]] | None) -> Subquery:
     words = _words(family, channels, among)
     word_at: dict[tuple[str, str, int], ColumnElement[Any]] = {}
     marks: list[ColumnElement[Any]] = []

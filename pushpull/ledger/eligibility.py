@@ -185,18 +185,23 @@ def membership(connection: Connection, rules: Terms) -> ColumnElement[bool]:
     """Whether a learner belongs to the wave's audience: segment, trigger, and "once" rules."""
     spec = rules.spec
     conditions = [segments(rules)]
-    if spec.inactive_days is not None or spec.inactive_rhythm is not None:
+    if _is_about_silence(spec):
         conditions.append(_silent(rules))
     if spec.once:
         conditions.append(~_told(connection, rules, (spec.series,), states=_SENT_OR_OPEN))
     if spec.once_per_absence:
         conditions.append(~_told(connection, rules, (spec.series,), states=_SENT_OR_OPEN, since_activity=True))
-        if spec.after:
-            gap = spec.min_gap_days
-            conditions.append(
-                _told(connection, rules, spec.after, states=ACCEPTED_STATES, gap_days=gap, since_activity=True)
-            )
+    if spec.after and _is_about_silence(spec):
+        # A rung of a ladder is for those who stand on the one before, in this very absence.
+        gap = spec.min_gap_days
+        conditions.append(
+            _told(connection, rules, spec.after, states=ACCEPTED_STATES, gap_days=gap, since_activity=True)
+        )
     return and_(*conditions)
+
+
+def _is_about_silence(spec: WaveSpec) -> bool:
+    return spec.inactive_days is not None or spec.inactive_rhythm is not None
 
 
 def segments(rules: Terms) -> ColumnElement[bool]:
@@ -239,7 +244,7 @@ class _Judged:
             (self.arm == Arm.GLOBAL_HOLDOUT.value, Reason.GLOBAL_HOLDOUT),
             (self.arm == Arm.HOLDOUT.value, Reason.HOLDOUT),
         ]
-        if spec.after and not spec.once_per_absence:
+        if spec.after and not _is_about_silence(spec):
             told = _told(connection, rules, spec.after, states=ACCEPTED_STATES, gap_days=spec.min_gap_days)
             self.reasons.append((~told, Reason.FIRST_STEP_MISSING))
         self.reasons += _unreachable(spec, blocked, self.channel)

@@ -6,12 +6,25 @@ Planning a planned wave again adds nothing. Nothing is sent here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, String, case, func, literal, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    String,
+    case,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
 
-from pushpull.db import insert_into, writing
+from pushpull.db import insert_into, rows_written, writing
+from pushpull.learners.tables import learner
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.eligibility import Terms, campaign_items, membership, planned_rows
 from pushpull.ledger.picks import pick_items
@@ -127,6 +140,16 @@ def planned_before(connection: Connection, spec: WaveSpec) -> PlanResult | None:
 
 def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_holdout: float) -> PlanResult:
     campaign_id = campaign_id_of(connection, spec.campaign_key)
+    rules = Terms(
+        spec=spec,
+        campaign_id=campaign_id,
+        item_ids=campaign_items(connection, campaign_id),
+        as_of=as_of,
+        global_holdout=global_holdout,
+    )
+    anybody = select(select(learner.c.id).where(membership(connection, rules)).exists())
+    if not connection.execute(anybody).scalar_one():
+        return PlanResult(wave_id=None, key=spec.key, audience=0, planned=0)
     connection.execute(
         insert_into(connection, wave)
         .values(
@@ -155,13 +178,6 @@ def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_hol
     known = planned_before(connection, spec)
     if known is not None:
         return known
-    rules = Terms(
-        spec=spec,
-        campaign_id=campaign_id,
-        item_ids=campaign_items(connection, campaign_id),
-        as_of=as_of,
-        global_holdout=global_holdout,
-    )
     write_rows(connection, rules, wave_id=wave_id, rotation_number=0)
     connection.execute(
         insert_into(connection, rotation)
@@ -186,7 +202,7 @@ def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_hol
             status_reason=HoldReason.APPROVAL.value if needs_approval else None,
         )
     )
-    return counted(connection, spec.key, wave_id, rotation_number=0, status=status)
+    return replace(result, status=status)
 
 
 def write_rows(
@@ -230,7 +246,7 @@ def write_rows(
     inserted = connection.execute(
         insert_into(connection, delivery).from_select(list(PLANNED_COLUMNS), rows).on_conflict_do_nothing()
     )
-    written = max(0, inserted.rowcount)
+    written = rows_written(connection, inserted)
     if written and rules.spec.item_count:
         pick_items(connection, rules, wave_id=wave_id, rotation_number=rotation_number)
     return written

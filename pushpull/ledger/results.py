@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, distinct, exists, func, or_, select, update
 
 from pushpull.ledger.campaigns import recall_cancelled
-from pushpull.ledger.tables import campaign, delivery, wave
+from pushpull.ledger.tables import campaign, delivery, delivery_event, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, OPEN_STATES, DeliveryState, WaveStatus
 
 
@@ -137,3 +137,20 @@ def close_finished(connection: Connection, *, now: datetime) -> int:
         .values(finished_at=now)
     )
     return closed.rowcount
+
+
+def answers(connection: Connection, wave_ids: Sequence[int]) -> dict[int, Counter[str]]:
+    """What came back of waves: deliveries by kind of fact (clicked, bounced, opted out …), by wave id."""
+    counts: dict[int, Counter[str]] = {wave_id: Counter() for wave_id in wave_ids}
+    rows = connection.execute(
+        select(
+            delivery_event.c.wave_id,
+            delivery_event.c.kind,
+            func.count(distinct(delivery_event.c.learner_id)),
+        )
+        .where(delivery_event.c.wave_id.in_(list(counts)))
+        .group_by(delivery_event.c.wave_id, delivery_event.c.kind)
+    )
+    for wave_id, kind, count in rows:
+        counts[wave_id][kind] = count
+    return counts

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import Connection, String, and_, column, func, literal, select
 
-from pushpull.db import UtcDateTime, insert_into, table_of
+from pushpull.db import UtcDateTime, insert_into, rows_written, table_of
 from pushpull.learners.segments import Segment, SegmentContext, compile_segment
 from pushpull.learners.tables import learner, progress
 from pushpull.learners.vocabulary import ProgressStatus
@@ -96,5 +96,5 @@ def assign_goals(
             },
             where=and_(progress.c.due_at.is_(None), progress.c.completed_at.is_(None)),
         )
-        given += max(0, connection.execute(statement).rowcount)
+        given += rows_written(connection, connection.execute(statement))
     return given
