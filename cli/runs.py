@@ -12,7 +12,7 @@ from cli.common import AsOf, DryRun, here, out
 
 runs = typer.Typer(no_args_is_help=True, help="Run a flow here and now, without a Prefect server.")
 
-Learners = Annotated[list[str] | None, typer.Option("--learner", help="External id: re-run for these learners only.")]
+Learners = Annotated[list[str] | None, typer.Option("--learner", help="External id: only for these learners.")]
 
 
 def _stage_command(stage: str) -> None:
@@ -37,12 +37,12 @@ for _stage in ("launch", "onboarding", "recommendations", "reengagement"):
 
 
 @runs.command("dispatch")
-def run_dispatch(as_of: AsOf = "", dry_run: DryRun = False) -> None:
+def run_dispatch(as_of: AsOf = "", dry_run: DryRun = False, learner: Learners = None) -> None:
     """Send what is due."""
     from flows.dispatch import dispatch
 
     here()
-    results = asyncio.run(dispatch.fn(as_of=as_of, dry_run=dry_run))
+    results = asyncio.run(dispatch.fn(as_of=as_of, dry_run=dry_run, cohort=learner or []))
     for result in results:
         out.print(f"{result.campaign_key} {result.key}: {result.sentence()}", highlight=False)
     if not results:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.parameters import AsOf, DryRun, moment
+from flows.parameters import AsOf, DryRun, LearnerIds, moment
 from pushpull.ledger.results import WaveResult
 from tasks.deliver import close_waves, drain_shard, find_due, shards_of
 from tasks.reconcile import reap_silent, settle_uncertain
@@ -16,17 +16,21 @@ from tasks.report import report_waves
 
 
 @flow(name="dispatch", persist_result=False, log_prints=False)
-async def dispatch(as_of: AsOf = "", dry_run: DryRun = False) -> list[WaveResult]:
-    """Settle what earlier runs left behind, then drain every due wave, shard by shard."""
+async def dispatch(
+    as_of: AsOf = "",
+    dry_run: DryRun = False,
+    cohort: LearnerIds = [],  # noqa: B006
+) -> list[WaveResult]:
+    """Settle what earlier runs left behind, then drain every due wave, shard by shard; for a cohort, only its rows."""
     now = moment(as_of)
     if not dry_run:
         reap_silent()
         settle_uncertain(now)
-    due = find_due(now, hold_late=not dry_run)
+    due = find_due(now, hold_late=not dry_run and not cohort)
     if dry_run:
         return report_waves(sorted({wave.wave_id for wave in due}))
     for wave in due:
-        drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave)])
+        drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave, cohort)])
     if due:
         close_waves(now)
     return report_waves(sorted({wave.wave_id for wave in due}))

@@ -30,7 +30,7 @@ LearnerIds = Annotated[
     list[str],
     Field(
         title="Cohort",
-        description="External ids of learners to re-run today's waves of this stage for. Empty: everybody, as planned.",
+        description="External ids of the learners this run is for. Empty: everybody.",
         json_schema_extra={"position": 3},
     ),
 ]

@@ -11,7 +11,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.parameters import AsOf, DryRun, moment
+from flows.parameters import AsOf, DryRun, LearnerIds, moment
 from tasks.activity import import_statements
 from tasks.deliver import close_waves
 from tasks.reconcile import reap_silent, settle_uncertain
@@ -22,13 +22,18 @@ Source = Annotated[
     Field(
         title="xAPI source",
         description="File or statements URL of a learning record store. Empty: fold what is there already.",
-        json_schema_extra={"position": 3},
+        json_schema_extra={"position": 4},
     ),
 ]
 
 
 @flow(name="sync", persist_result=False, log_prints=False)
-async def sync(as_of: AsOf = "", dry_run: DryRun = False, source: Source = "") -> dict[str, dict[str, int]]:
+async def sync(
+    as_of: AsOf = "",
+    dry_run: DryRun = False,
+    cohort: LearnerIds = [],  # noqa: B006
+    source: Source = "",
+) -> dict[str, dict[str, int]]:
     """Import, fold, reap and reconcile.
 
     Returns:
@@ -43,4 +48,4 @@ async def sync(as_of: AsOf = "", dry_run: DryRun = False, source: Source = "") -
     reap_silent()
     settle_uncertain(now)
     close_waves(now)
-    return {campaign: move_lifecycles(campaign, now) for campaign in known_campaigns()}
+    return {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import select
+
 from pushpull.db import reading, writing
+from pushpull.learners.lists import in_texts
+from pushpull.learners.tables import learner
 from pushpull.ledger.drain import DrainResult, Shard, drain, shards
 from pushpull.ledger.due import DueWave, due_waves, hold_misfires
 from pushpull.ledger.eligibility import Terms
@@ -29,9 +34,18 @@ def find_due(as_of: datetime, *, hold_late: bool = True) -> list[DueWave]:
         return due_waves(connection, now=as_of, global_holdout=here.settings.global_holdout)
 
 
-def shards_of(due: DueWave) -> list[Shard]:
-    """How a wave is divided: one shard per core in use, none on SQLite, which has a single writer."""
+def shards_of(due: DueWave, cohort: Sequence[str] = ()) -> list[Shard]:
+    """How a wave is divided: one shard per core in use, one on SQLite, which has a single writer.
+
+    Args:
+        cohort: external ids; with them, one shard of just these learners.
+    """
     here = installation()
+    if cohort:
+        with reading(here.engine) as connection:
+            chosen = connection.execute(select(learner.c.id).where(in_texts(learner.c.external_id, cohort)))
+            only = tuple(sorted(chosen.scalars()))
+        return [Shard(due.wave_id, due.rotation, only=only)] if only else []
     many = 1
     if here.engine.dialect.name != "sqlite":
         many = max(1, min(os.cpu_count() or 1, due.due // _WORTH_A_SHARD))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from pushpull.db import insert_into, reading, writing
 from pushpull.learners.lifecycle import Rules, derive_events, refold
+from pushpull.learners.lists import in_texts
 from pushpull.learners.progress import fold_activity
-from pushpull.learners.tables import fold_cursor
+from pushpull.learners.tables import fold_cursor, learner
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.events import record_reached
 from pushpull.ledger.tables import campaign
@@ -34,8 +36,11 @@ def known_campaigns() -> list[str]:
 
 
 @step("move lifecycles", run_name="move lifecycles of {campaign_key}")
-def move_lifecycles(campaign_key: str, as_of: datetime) -> dict[str, int]:
+def move_lifecycles(campaign_key: str, as_of: datetime, cohort: Sequence[str] = ()) -> dict[str, int]:
     """Fold messages, activity and consent into the campaign's lifecycles (mission P6).
+
+    Args:
+        cohort: external ids; with them, these learners are folded anew whether or not there is news, and nobody else.
 
     Returns:
         How many learners moved, by ``old → new``.
@@ -47,7 +52,11 @@ def move_lifecycles(campaign_key: str, as_of: datetime) -> dict[str, int]:
         after, _ = _cursor(connection, name)
         derive_events(connection, campaign_id, after_activity_id=after)
         _keep_cursor(connection, name, _cursor(connection, "progress")[0], as_of)
-        moved = refold(connection, campaign_id, as_of=as_of, rules=Rules())
+        chosen = None
+        if cohort:
+            ids = connection.execute(select(learner.c.id).where(in_texts(learner.c.external_id, cohort)))
+            chosen = list(ids.scalars())
+        moved = refold(connection, campaign_id, as_of=as_of, rules=Rules(), learner_ids=chosen)
     return {f"{old} → {new}": count for (old, new), count in sorted(moved.items())}
 
 

@@ -9,9 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, Connection, SmallInteger, String, and_, bindparam, select, update
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    SmallInteger,
+    String,
+    and_,
+    bindparam,
+    select,
+    true,
+    update,
+)
 
 from pushpull.db import database_now
+from pushpull.learners.lists import in_ids
 from pushpull.ledger.tables import delivery
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 
@@ -107,6 +120,7 @@ def claim(
     token: str,
     now: datetime,
     lease: timedelta,
+    only: Sequence[int] = (),
 ) -> Batch | None:
     """Claim the next due deliveries of a shard, in order of learner id.
 
@@ -117,6 +131,7 @@ def claim(
         token: a name for this claim, never used before.
         now: the campaign's clock, UTC: what is due by then.
         lease: how long the claim holds.
+        only: just these learners; empty: everybody.
 
     Returns:
         None when nothing is due.
@@ -140,6 +155,7 @@ def claim(
             delivery.c.channel == channel,
             delivery.c.state.in_(_DUE),
             delivery.c.due_at <= now,
+            in_ids(delivery.c.learner_id, only) if only else true(),
         )
         .order_by(delivery.c.learner_id)
         .limit(limit)

@@ -114,12 +114,17 @@ class DrainResult:
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of one wave's rows: learner ids above ``after``, up to and including ``upto``."""
+    """A range of one wave's rows: learner ids above ``after``, up to and including ``upto``.
+
+    Args:
+        only: just these learner ids within the range; empty: everybody.
+    """
 
     wave_id: int
     rotation: int = 0
     after: int = 0
     upto: int = 2**63 - 1
+    only: tuple[int, ...] = ()
 
 
 def drain(
@@ -184,6 +189,7 @@ class _Worker:
                 token=f"{self._options.worker[:24]}:{uuid4().hex}",
                 now=self._rules.as_of,
                 lease=self._options.lease,
+                only=shard.only,
             )
         if batch is not None:
             self._on_step(Step.CLAIMED, len(batch.rows))

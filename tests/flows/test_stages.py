@@ -76,6 +76,18 @@ def test_dispatch_sends_in_each_learners_own_morning(company: Installation, laun
     assert count(company, delivery.c.state.in_([DeliveryState.PLANNED, DeliveryState.HELD])) == 0
 
 
+def test_a_dispatch_for_a_cohort_sends_to_nobody_else(company: Installation, launch_day: datetime) -> None:
+    run(launch, launch_day, campaign=CAMPAIGN)
+    chosen = ["e0", "e2", "e4", "e6", "e8"]
+    run(dispatch, launch_day + timedelta(hours=9), cohort=chosen)
+    with reading(company.engine) as connection:
+        rows = connection.execute(
+            select(learner.c.external_id).join(delivery, delivery.c.learner_id == learner.c.id).where(ACCEPTED)
+        ).scalars()
+    assert set(rows) <= set(chosen)
+    assert 0 < count(company, ACCEPTED) <= len(chosen)
+
+
 def test_running_everything_again_sends_nothing_twice(company: Installation, launch_day: datetime) -> None:
     for _ in range(3):
         run(launch, launch_day, campaign=CAMPAIGN)
