@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 from pushpull.db import reading
 from pushpull.insights.explain import explain
 from pushpull.insights.funnel import Step, funnel
-from pushpull.insights.report import write_explanation, write_report
+from pushpull.insights.report import sample_learners, write_explanation, write_report
 from pushpull.insights.report.figures import figures
 from pushpull.insights.report.markup import Html, document, el, join
 from pushpull.learners.tables import learner
@@ -163,3 +163,13 @@ def test_text_never_becomes_markup(text: str, value: str) -> None:
 def test_a_document_has_a_language_and_a_title() -> None:
     assert document("A & B", el("p", "x")).startswith('<!doctype html>\n<html lang="en"><head>')
     assert "<title>A &amp; B</title>" in document("A & B")
+
+
+def test_sample_paths_are_different_people_with_the_story_of_their_label(played: Played) -> None:
+    with reading(played.engine) as conn:
+        chosen = sample_learners(conn, rehearsal.KEY, as_of=played.now)
+        paths = {label: explain(conn, each, rehearsal.KEY, as_of=played.now) for label, each in chosen.items()}
+    assert len(set(chosen.values())) == len(chosen) >= 4
+    assert paths["Held out"].arm == "holdout"
+    assert paths["Completed it"].state == "completed"
+    assert paths["Opted out"].state == "opted_out"

@@ -5,5 +5,6 @@ It shows aggregates only. Numbers come from :mod:`.figures` and the funnel; how 
 
 from pushpull.insights.report.page import write_report
 from pushpull.insights.report.path_page import write_explanation
+from pushpull.insights.report.samples import sample_learners
 
-__all__ = ["write_explanation", "write_report"]
+__all__ = ["sample_learners", "write_explanation", "write_report"]
