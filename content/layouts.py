@@ -29,6 +29,8 @@ from content.templating import WORD_NAMES, Context, TemplateError, check, litera
 
 FOLDER = Path("templates") / "layouts"
 _PLACE = "PUSHPULLTAG{}END"
+#: Where white space means nothing in HTML: before a table, a row or a cell.
+_BETWEEN_CELLS = re.compile(r"(?<=>)(?=<t(?:able|r|d)\b)")
 _PLACES = re.compile(r"PUSHPULLTAG(\d+)END")
 
 
@@ -107,7 +109,9 @@ def html_source(copy: Copy, content_dir: Path) -> str:
         html = mjml2html(marked, fonts={}, disable_comments=True)
     except Exception as error:  # the engine raises what its parser raises
         raise ContentError([Problem(path, 1, "", f"is not valid MJML: {str(error)[:200]}")]) from error
-    return _PLACES.sub(lambda found: tags[int(found[1])], str(html))
+    # MJML writes one line; mail allows 998 octets (RFC 5322, 2.1.1), and longer lines would have to travel as base64.
+    lines = _BETWEEN_CELLS.sub("\n", str(html))
+    return _PLACES.sub(lambda found: tags[int(found[1])], lines)
 
 
 def text_source(copy: Copy, content_dir: Path, *, name: str) -> str:
