@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.parameters import AsOf, DryRun, LearnerIds, moment
+from flows.parameters import moment
 from pushpull.ledger.results import WaveResult
 from tasks.deliver import close_waves, drain_shard, find_due, shards_of
 from tasks.reconcile import reap_silent, settle_uncertain
@@ -17,11 +17,18 @@ from tasks.report import report_waves
 
 @flow(name="dispatch", persist_result=False, log_prints=False)
 async def dispatch(
-    as_of: AsOf = "",
-    dry_run: DryRun = False,
-    cohort: LearnerIds = [],  # noqa: B006
+    as_of: str = "",
+    dry_run: bool = False,
+    cohort: list[str] = [],  # noqa: B006
 ) -> list[WaveResult]:
-    """Settle what earlier runs left behind, then drain every due wave, shard by shard; for a cohort, only its rows."""
+    """Settle what earlier runs left behind, then drain every due wave, shard by shard.
+
+    Args:
+        as_of: Send what is due at this instant, ISO 8601 with an offset, e.g. 2026-01-12T09:00+01:00. Empty: when it
+            was scheduled.
+        dry_run: Only say which waves are due; nothing is sent.
+        cohort: External ids of learners, to send only what is due to them. Empty: everybody.
+    """
     now = moment(as_of)
     if not dry_run:
         reap_silent()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.parameters import AsOf, CampaignKey, DryRun, LearnerIds, moment
+from flows.parameters import CampaignKey, moment
 from flows.stages import plan_stage
 from pushpull.ledger.planning import PlanResult
 from tasks.plan import date_goals
@@ -17,13 +17,19 @@ from tasks.plan import date_goals
 @flow(name="launch", flow_run_name="{campaign}: launch", persist_result=False, log_prints=False)
 async def launch(
     campaign: CampaignKey,
-    as_of: AsOf = "",
-    dry_run: DryRun = False,
-    cohort: LearnerIds = [],  # noqa: B006
+    as_of: str = "",
+    dry_run: bool = False,
+    cohort: list[str] = [],  # noqa: B006
 ) -> list[PlanResult]:
     """Date the goals of everybody who has none yet, then plan the launch waves of the day.
 
     The planned messages leave with the next dispatch, each in its learner's own morning.
+
+    Args:
+        campaign: Key of a campaign in content/campaigns, e.g. two-minutes-a-day.
+        as_of: Instant to plan for, ISO 8601 with an offset, e.g. 2026-01-12T00:05+01:00. Empty: when it was scheduled.
+        dry_run: Only count whom it would reach; nothing is written.
+        cohort: External ids of learners, to plan today's waves again for them alone. Empty: everybody, as planned.
     """
     now = moment(as_of)
     if not dry_run:

@@ -1,4 +1,4 @@
-"""The parameters all flows share, as the form in the Prefect UI shows them.
+"""The parameters all flows share, and what a flow asks the run it is in.
 
 This is the one floor that may ask what time it is.
 """
@@ -11,36 +11,26 @@ from typing import Annotated
 from prefect.runtime import flow_run
 from pydantic import Field
 
-CampaignKey = Annotated[
-    str,
-    Field(title="Campaign", description="Key of a campaign in content/campaigns.", json_schema_extra={"position": 0}),
-]
-AsOf = Annotated[
-    str,
-    Field(
-        title="As of",
-        description="ISO 8601 instant with an offset, e.g. 2026-01-12T00:05+01:00. Empty: when this run was scheduled.",
-        json_schema_extra={"position": 1},
-    ),
-]
-DryRun = Annotated[
-    bool, Field(title="Dry run", description="Count only; nothing is written.", json_schema_extra={"position": 2})
-]
-LearnerIds = Annotated[
-    list[str],
-    Field(
-        title="Cohort",
-        description="External ids of the learners this run is for. Empty: everybody.",
-        json_schema_extra={"position": 3},
-    ),
-]
+#: Constraints show in the form and are checked by Prefect; titles and descriptions of ``Field`` do not: a parameter's
+#: help is its line under ``Args:`` in the flow's docstring, and its title its name.
+CampaignKey = Annotated[str, Field(min_length=1)]
+WaveKey = Annotated[str, Field(min_length=1)]
+Reason = Annotated[str, Field(min_length=3)]
+
+
+class UnreadableInstantError(ValueError):
+    """A text is no instant."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"as_of {given!r} is no ISO 8601 instant; write it like 2026-01-12T00:05+01:00")
 
 
 class NoTimeZoneError(ValueError):
     """An instant was given without an offset."""
 
     def __init__(self, given: str) -> None:
-        super().__init__(f"as_of {given!r} needs an offset from UTC, e.g. {given}Z or {given}+01:00")
+        example = given if "T" in given or " " in given else f"{given}T00:05"
+        super().__init__(f"as_of {given!r} needs an offset from UTC, e.g. {example}Z or {example}+01:00")
 
 
 def moment(as_of: str) -> datetime:
@@ -48,10 +38,13 @@ def moment(as_of: str) -> datetime:
 
     Raises:
         NoTimeZoneError: the text has no offset.
-        ValueError: it is no ISO 8601 instant.
+        UnreadableInstantError: it is no ISO 8601 instant.
     """
     if as_of:
-        given = datetime.fromisoformat(as_of)
+        try:
+            given = datetime.fromisoformat(as_of)
+        except ValueError as error:
+            raise UnreadableInstantError(as_of) from error
         if given.tzinfo is None:
             raise NoTimeZoneError(as_of)
         return given.astimezone(UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.parameters import AsOf, CampaignKey, DryRun, LearnerIds, moment
+from flows.parameters import CampaignKey, moment
 from flows.stages import plan_stage
 from pushpull.ledger.planning import PlanResult
 
@@ -16,9 +16,16 @@ from pushpull.ledger.planning import PlanResult
 @flow(name="recommendations", flow_run_name="{campaign}: recommendations", persist_result=False, log_prints=False)
 async def recommendations(
     campaign: CampaignKey,
-    as_of: AsOf = "",
-    dry_run: DryRun = False,
-    cohort: LearnerIds = [],  # noqa: B006
+    as_of: str = "",
+    dry_run: bool = False,
+    cohort: list[str] = [],  # noqa: B006
 ) -> list[PlanResult]:
-    """Plan the recommendation waves of the day; items and reasons are picked while planning."""
+    """Plan the recommendation waves of the day; items and reasons are picked while planning.
+
+    Args:
+        campaign: Key of a campaign in content/campaigns, e.g. two-minutes-a-day.
+        as_of: Instant to plan for, ISO 8601 with an offset, e.g. 2026-01-12T00:05+01:00. Empty: when it was scheduled.
+        dry_run: Only count whom it would reach; nothing is written.
+        cohort: External ids of learners, to plan today's waves again for them alone. Empty: everybody, as planned.
+    """
     return plan_stage(campaign, "recommendations", moment(as_of), dry_run=dry_run, cohort=cohort)

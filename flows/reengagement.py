@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.parameters import AsOf, CampaignKey, DryRun, LearnerIds, moment
+from flows.parameters import CampaignKey, moment
 from flows.stages import plan_stage
 from pushpull.ledger.planning import PlanResult
 from tasks.state import move_lifecycles
@@ -17,11 +17,18 @@ from tasks.state import move_lifecycles
 @flow(name="reengagement", flow_run_name="{campaign}: re-engagement", persist_result=False, log_prints=False)
 async def reengagement(
     campaign: CampaignKey,
-    as_of: AsOf = "",
-    dry_run: DryRun = False,
-    cohort: LearnerIds = [],  # noqa: B006
+    as_of: str = "",
+    dry_run: bool = False,
+    cohort: list[str] = [],  # noqa: B006
 ) -> list[PlanResult]:
-    """Look who fell silent, then plan the rungs of the day."""
+    """Look who fell silent, then plan the rungs of the day.
+
+    Args:
+        campaign: Key of a campaign in content/campaigns, e.g. two-minutes-a-day.
+        as_of: Instant to plan for, ISO 8601 with an offset, e.g. 2026-01-12T00:05+01:00. Empty: when it was scheduled.
+        dry_run: Only count whom it would reach; nothing is written.
+        cohort: External ids of learners, to plan today's waves again for them alone. Empty: everybody, as planned.
+    """
     now = moment(as_of)
     if not dry_run:
         move_lifecycles(campaign, now)

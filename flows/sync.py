@@ -6,35 +6,30 @@ heard of.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
-from flows.parameters import AsOf, DryRun, LearnerIds, moment
+from flows.parameters import moment
 from tasks.activity import import_statements
 from tasks.deliver import close_waves
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
 
-Source = Annotated[
-    str,
-    Field(
-        title="xAPI source",
-        description="File or statements URL of a learning record store. Empty: fold what is there already.",
-        json_schema_extra={"position": 4},
-    ),
-]
-
 
 @flow(name="sync", persist_result=False, log_prints=False)
 async def sync(
-    as_of: AsOf = "",
-    dry_run: DryRun = False,
-    cohort: LearnerIds = [],  # noqa: B006
-    source: Source = "",
+    as_of: str = "",
+    dry_run: bool = False,
+    cohort: list[str] = [],  # noqa: B006
+    source: str = "",
 ) -> dict[str, dict[str, int]]:
     """Import, fold, reap and reconcile.
+
+    Args:
+        as_of: Fold as it stood at this instant, ISO 8601 with an offset, e.g. 2026-01-12T00:05+01:00. Empty: when it
+            was scheduled.
+        dry_run: Only read the source and count; nothing is written.
+        cohort: External ids of learners, to move only these from state to state. Empty: everybody.
+        source: xAPI statements to import first: a file, or the statements URL of a learning record store. Empty: none.
 
     Returns:
         Learners moved from state to state, by campaign.
