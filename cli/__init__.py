@@ -5,7 +5,7 @@ Commands import what they need when they run, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +13,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.common import AsOf, err, here, out
+from cli.common import AsOf, Campaign, err, here, out, tell
+from cli.errors import in_words
 from cli.imports import imports
 from cli.ops import campaigns, channels, parked, waves
 from cli.runs import runs
 
-app = typer.Typer(name="pushpull", no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+_HELP = "Learning campaigns run the way marketing runs campaigns. Start with `pushpull demo` or `pushpull doctor`."
+app = typer.Typer(name="pushpull", no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
 for _name, _group in {
     "import": imports,
     "run": runs,
@@ -31,13 +33,14 @@ for _name, _group in {
 
 
 def main() -> None:
-    """Run the command line; an error a person can act on is one line, and exit code 1."""
+    """Run the command line; an error a person can act on is told in words, with exit code 1."""
     try:
         app()
-    except (LookupError, ValueError, OSError) as error:
-        if type(error).__module__ == "builtins" and not isinstance(error, OSError):
+    except Exception as error:
+        said = in_words(error)
+        if said is None:
             raise
-        err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
+        err.print(f"[red]error:[/red] {escape(said)}", highlight=False)
         raise SystemExit(1) from error
 
 
@@ -75,14 +78,9 @@ def serve(
     home: Annotated[Path, typer.Option(help="Where Prefect keeps its database.")] = Path("var/prefect"),
 ) -> None:
     """Start a Prefect server, the deployments, a worker and the web app; Ctrl-C ends them."""
-    from deployments.serve import ServerDidNotStartError
     from deployments.serve import serve as run_everything
 
-    try:
-        raise SystemExit(run_everything(port=port, web_port=web_port, home=home, say=out.print))
-    except ServerDidNotStartError as error:
-        err.print(f"[red]error:[/red] {error}")
-        raise SystemExit(1) from error
+    run_everything(port=port, web_port=web_port, home=home, say=tell)
 
 
 @app.command()
@@ -103,7 +101,7 @@ def doctor() -> None:
 def upgrade() -> None:
     """Bring the database to the newest schema (every command that writes does so too)."""
     here()
-    out.print("the database is up to date")
+    tell("the database is up to date")
 
 
 @app.command()
@@ -130,50 +128,57 @@ def lint() -> None:
 
 @app.command()
 def preview(
-    campaign: str,
+    campaign: Campaign,
     learner: Annotated[list[str] | None, typer.Option(help="External id; several are allowed.")] = None,
     out_dir: Annotated[Path, typer.Option(help="Where the gallery goes.")] = Path("var/preview"),
 ) -> None:
     """Write what each learner would see in every channel to an HTML gallery."""
-    from tasks.preview import preview_learners
-
     from content.preview import preview as write_gallery
+    from tasks.preview import preview_learners
 
     home = here()
     people = preview_learners(campaign, learner or [], datetime.now(UTC))
     page = write_gallery(home.campaign(campaign), people, out_dir, content_dir=home.settings.content_dir)
-    out.print(f"gallery: {page}")
+    tell(f"gallery: {page}")
 
 
 @app.command()
 def explain(
-    learner: str, campaign: Annotated[str, typer.Option(help="Key of the campaign.")], as_of: AsOf = ""
+    learner: Annotated[str, typer.Argument(help="External id of a learner.")],
+    campaign: Annotated[str, typer.Option(help="Key of the campaign.")],
+    as_of: AsOf = "",
 ) -> None:
     """Tell one learner's whole path, with the rule behind each message sent or not sent."""
-    from pushpull.insights.explain import explain as tell
-
+    from content.campaign import waves_on
     from flows.parameters import moment
     from pushpull.db import reading
+    from pushpull.insights.explain import explain as tell
+    from pushpull.ledger.timing import local_day
 
-    with reading(here().engine) as connection:
-        typer.echo(tell(connection, learner, campaign, as_of=moment(as_of)).as_text())
+    home, now = here(), moment(as_of)
+    file = home.campaign(campaign)
+    today = local_day(now, file.timezone)
+    upcoming = [wave for days in range(1, 15) for wave in waves_on(file, today + timedelta(days=days))]
+    with reading(home.engine) as connection:
+        holdout = home.settings.global_holdout
+        path = tell(connection, learner, campaign, as_of=now, global_holdout=holdout, upcoming=upcoming)
+    typer.echo(path.as_text())
 
 
 @app.command()
 def report(
-    campaign: str,
+    campaign: Campaign,
     page: Annotated[Path, typer.Option(help="The HTML file.")] = Path("var/report.html"),
     as_of: AsOf = "",
 ) -> None:
     """Write the campaign's funnel and waves to one HTML page."""
-    from pushpull.insights.report import write_report
-
     from flows.parameters import moment
     from pushpull.db import reading
+    from pushpull.insights.report import write_report
 
     with reading(here().engine) as connection:
         write_report(connection, campaign, page, as_of=moment(as_of), outbox_href=None)
-    out.print(f"report: {page}")
+    tell(f"report: {page}")
 
 
 @app.command()
@@ -182,4 +187,4 @@ def outbox() -> None:
     from channels.outbox import build_outbox
     from pushpull.settings import settings as chosen
 
-    out.print(f"outbox: {build_outbox(chosen().outbox_dir)}")
+    tell(f"outbox: {build_outbox(chosen().outbox_dir)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.common import DryRun, err, here, out
+from cli.common import DryRun, err, here, tell
 
 if TYPE_CHECKING:
     from pushpull.importers.runs import ImportReport
@@ -83,23 +83,24 @@ def _params(given: list[str] | None) -> dict[str, str]:
 
 def _import(load: Callable[..., ImportReport], dry_run: bool) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         reading = bar.add_task("importing", total=None)
 
         def show(done: int, total: int | None) -> None:
             bar.update(reading, completed=done, total=total)
 
         result = load(now=datetime.now(UTC), dry_run=dry_run, on_progress=show)
-    out.print(f"{result.file_name}: {result.rows_in} rows in{' (dry run: nothing was written)' if dry_run else ''}")
-    out.print(
+    tell(f"{result.file_name}: {result.rows_in} rows in{' (dry run: nothing was written)' if dry_run else ''}")
+    tell(
         f"  = {result.accepted} accepted ({result.new} new, {result.changed} changed) + {result.rejected} rejected "
         f"+ {result.duplicate} duplicate; {result.filtered} filtered out before",
-        highlight=False,
     )
     for reason, count in result.reasons.most_common():
-        out.print(f"  rejected {count}: {reason}")
+        rows = result.first_rows.get(reason, [])
+        more = " …" if count > len(rows) else ""
+        tell(f"  rejected {count}: {reason} (row {', '.join(map(str, rows))}{more})")
     for change in result.examples:
         fields = ", ".join(f"{field}: {before!r} → {after!r}" for field, (before, after) in change.fields.items())
-        out.print(f"  {'new' if change.is_new else 'changed'} {change.key}: {fields}", highlight=False, markup=False)
+        tell(f"  {'new' if change.is_new else 'changed'} {change.key}: {fields}")
     if result.needs_confirmation:
-        out.print(f"{result.leavers} people would leave: run it with --confirm if that is right")
+        tell(f"{result.leavers} people would leave: run it with --confirm if that is right")

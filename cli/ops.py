@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import Connection
 
-from cli.common import AsOf, DryRun, Who, Why, here, out
+from cli.common import AsOf, Campaign, DryRun, Wave, Who, Why, here, out, tell
+from pushpull.learners.vocabulary import Channel
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 waves = typer.Typer(no_args_is_help=True, help="Look at waves, release held ones, re-run cohorts.")
 campaigns = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel a campaign.")
 channels = typer.Typer(no_args_is_help=True, help="See paused channels, and resume them.")
+#: As pushpull.ledger.rotations.CohortKind has them; a segment is too long for a command line.
+_Cohort = Literal["failed", "parked", "missed", "joined_since", "learners"]
+
 parked = typer.Typer(no_args_is_help=True, help="Deliveries nobody knows the outcome of: a person decides.")
 
 
@@ -23,18 +30,24 @@ parked = typer.Typer(no_args_is_help=True, help="Deliveries nobody knows the out
 def list_waves(campaign: Annotated[str, typer.Argument(help="Key of a campaign; empty: all.")] = "") -> None:
     """Every wave and what became of it."""
     from pushpull.db import reading
+    from pushpull.ledger.campaigns import campaign_id_of
     from pushpull.ledger.results import wave_results
 
     table = Table("campaign", "wave", "status", "audience", "result")
     with reading(here().engine) as connection:
+        if campaign:
+            campaign_id_of(connection, campaign)  # a mistyped key is an error, not an empty list
         for result in wave_results(connection, campaign_key=campaign or None):
             status = f"{result.status}: {result.status_reason}" if result.status_reason else result.status
-            table.add_row(result.campaign_key, result.key, status, str(result.audience), result.sentence())
-    out.print(table)
+            table.add_row(result.campaign_key, result.key, escape(status), str(result.audience), result.sentence())
+    if table.rows:
+        out.print(table)
+    else:
+        tell("no wave has been planned yet")
 
 
 @waves.command("release")
-def release_wave(campaign: str, wave: str, who: Who, why: Why) -> None:
+def release_wave(campaign: Campaign, wave: Wave, who: Who, why: Why) -> None:
     """Let a held or paused wave go: an approval, or "send it although it is late"."""
     with _deciding(campaign, wave) as (connection, wave_id, now):
         from pushpull.ledger.campaigns import release_wave as release
@@ -43,7 +56,7 @@ def release_wave(campaign: str, wave: str, who: Who, why: Why) -> None:
 
 
 @waves.command("pause")
-def pause_wave(campaign: str, wave: str, who: Who, why: Why) -> None:
+def pause_wave(campaign: Campaign, wave: Wave, who: Who, why: Why) -> None:
     """Hand nothing of a wave over until it is released."""
     with _deciding(campaign, wave) as (connection, wave_id, now):
         from pushpull.ledger.campaigns import pause_wave as pause
@@ -52,21 +65,21 @@ def pause_wave(campaign: str, wave: str, who: Who, why: Why) -> None:
 
 
 @waves.command("cancel")
-def cancel_wave(campaign: str, wave: str, who: Who, why: Why) -> None:
+def cancel_wave(campaign: Campaign, wave: Wave, who: Who, why: Why) -> None:
     """End a wave for good."""
     with _deciding(campaign, wave) as (connection, wave_id, now):
         from pushpull.ledger.campaigns import cancel_wave as cancel
 
-        out.print(f"{cancel(connection, wave_id, who=who, why=why, at=now)} deliveries called back")
+        tell(f"{cancel(connection, wave_id, who=who, why=why, at=now)} deliveries called back")
 
 
 @waves.command("rerun")
 def rerun_wave(
-    campaign: str,
-    wave: str,
+    campaign: Campaign,
+    wave: Wave,
     why: Why,
     who: Who,
-    cohort: Annotated[str, typer.Option(help="failed, parked, missed, joined_since or learners.")] = "failed",
+    cohort: Annotated[_Cohort, typer.Option(help='Whom it is for; "learners" takes --learner.')] = "failed",
     learner: Annotated[list[str] | None, typer.Option(help="External id, for the cohort learners.")] = None,
     as_of: AsOf = "",
     dry_run: DryRun = False,
@@ -81,17 +94,17 @@ def rerun_wave(
     result = rerun_cohort(campaign, wave, chosen, moment(as_of), reason=why, requested_by=who, dry_run=dry_run)
     skipped = ", ".join(f"{count} {reason}" for reason, count in result.by_reason.items()) or "nobody"
     number = f"rotation {result.rotation}" if result.rotation is not None else "no rotation made"
-    out.print(f"{number}: {result.planned} will be sent to, skipped: {skipped}", highlight=False)
+    tell(f"{number}: {result.planned} will be sent to, skipped: {skipped}")
 
 
 def _campaign_command(verb: str, text: str) -> None:
-    def decide(campaign: str, who: Who, why: Why) -> None:
+    def decide(campaign: Campaign, who: Who, why: Why) -> None:
         from pushpull.db import writing
         from pushpull.ledger import campaigns as ledger
 
         with writing(here().engine) as connection:
             getattr(ledger, f"{verb}_campaign")(connection, campaign, who=who, why=why, at=datetime.now(UTC))
-        out.print(f"{campaign}: {verb} recorded")
+        tell(f"{campaign}: {verb} recorded")
 
     decide.__doc__ = text
     campaigns.command(verb)(decide)
@@ -111,20 +124,20 @@ def list_channels() -> None:
     with reading(here().engine) as connection:
         paused = paused_channels(connection, now=datetime.now(UTC))
     for channel, reason in paused.items():
-        out.print(f"{channel}: {reason}", highlight=False)
+        tell(f"{channel}: {reason}")
     if not paused:
-        out.print("no channel is paused")
+        tell("no channel is paused")
 
 
 @channels.command("resume")
-def resume_channel(channel: str) -> None:
+def resume_channel(channel: Annotated[Channel, typer.Argument(help="Which one.")]) -> None:
     """Let a stopped channel go on."""
     from pushpull.db import writing
     from pushpull.ledger.campaigns import resume_channel as resume
 
     with writing(here().engine) as connection:
         resume(connection, channel)
-    out.print(f"{channel}: resumed")
+    tell(f"{channel}: resumed")
 
 
 @parked.command("list")
@@ -136,8 +149,8 @@ def list_parked() -> None:
     with reading(here().engine) as connection:
         found = find(connection)
     for each in found:
-        out.print(f"{each.delivery_id}  {each.campaign_key}  {each.wave_key}  {each.external_id}", highlight=False)
-    out.print(f"{len(found)} parked")
+        tell(f"{each.delivery_id}  {each.campaign_key}  {each.wave_key}  {each.external_id}")
+    tell(f"{len(found)} parked")
 
 
 @parked.command("resolve")
@@ -151,7 +164,10 @@ def resolve_parked(
     from pushpull.ledger.messages import parse_delivery_id
     from pushpull.ledger.reconcile import resolve_parked as resolve
 
-    wave_id, rotation, learner_id = parse_delivery_id(delivery)
+    try:
+        wave_id, rotation, learner_id = parse_delivery_id(delivery)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; `pushpull parked list` shows them", param_hint="DELIVERY") from error
     with writing(here().engine) as connection:
         was_parked = resolve(
             connection,
@@ -162,7 +178,7 @@ def resolve_parked(
             who=who,
             now=datetime.now(UTC),
         )
-    out.print("recorded" if was_parked else "that delivery is not parked: nothing was changed")
+    tell("recorded" if was_parked else "that delivery is not parked: nothing was changed")
 
 
 @contextmanager
@@ -172,4 +188,4 @@ def _deciding(campaign: str, wave: str) -> Iterator[tuple[Connection, int, datet
 
     with writing(here().engine) as connection:
         yield connection, wave_id_of(connection, campaign, wave), datetime.now(UTC)
-    out.print(f"{wave}: recorded")
+    tell(f"{wave}: recorded")

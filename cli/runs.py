@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import AsOf, DryRun, here, out
+from cli.common import AsOf, Campaign, DryRun, here, out, tell
 
 runs = typer.Typer(no_args_is_help=True, help="Run a flow here and now, without a Prefect server.")
 
 Learners = Annotated[list[str] | None, typer.Option("--learner", help="External id: only for these learners.")]
 
 
-def _stage_command(stage: str) -> None:
-    def run(campaign: str, as_of: AsOf = "", dry_run: DryRun = False, learner: Learners = None) -> None:
+def _stage_command(stage: str, text: str) -> None:
+    def run(campaign: Campaign, as_of: AsOf = "", dry_run: DryRun = False, learner: Learners = None) -> None:
         from importlib import import_module
 
         here()
@@ -26,14 +26,22 @@ def _stage_command(stage: str) -> None:
         for plan in plans:
             skipped = ", ".join(f"{count} {reason}" for reason, count in plan.by_reason.items())
             table.add_row(plan.key, str(plan.audience), str(plan.planned), skipped, str(plan.status))
-        out.print(table if plans else f"no {stage} wave is planned for that day")
+        if plans:
+            out.print(table)
+        else:
+            tell(f"no {stage} wave is planned for that day")
 
-    run.__doc__ = f"Plan the {stage} waves of the day."
+    run.__doc__ = text
     runs.command(stage)(run)
 
 
-for _stage in ("launch", "onboarding", "recommendations", "reengagement"):
-    _stage_command(_stage)
+for _stage, _text in {
+    "launch": "Date everybody's goals and plan the launch waves of the day.",
+    "onboarding": "Plan the onboarding waves of the day: invitation, recovery, resume.",
+    "recommendations": "Plan the recommendation waves of the day.",
+    "reengagement": "Plan the re-engagement waves of the day, for those who fell silent.",
+}.items():
+    _stage_command(_stage, _text)
 
 
 @runs.command("dispatch")
@@ -44,16 +52,22 @@ def run_dispatch(as_of: AsOf = "", dry_run: DryRun = False, learner: Learners = 
     here()
     results = asyncio.run(dispatch.fn(as_of=as_of, dry_run=dry_run, cohort=learner or []))
     for result in results:
-        out.print(f"{result.campaign_key} {result.key}: {result.sentence()}", highlight=False)
+        tell(f"{result.campaign_key} {result.key}: {result.sentence()}")
     if not results:
-        out.print("nothing is due")
+        tell("nothing is due")
 
 
 @runs.command("sync")
-def run_sync(as_of: AsOf = "", source: Annotated[str, typer.Option(help="xAPI file or URL.")] = "") -> None:
+def run_sync(
+    as_of: AsOf = "",
+    dry_run: DryRun = False,
+    learner: Learners = None,
+    source: Annotated[str, typer.Option(help="xAPI file or URL.")] = "",
+) -> None:
     """Fold activity into progress and lifecycles; settle deliveries nobody has heard of."""
     from flows.sync import sync
 
     here()
-    for campaign, moved in asyncio.run(sync.fn(as_of=as_of, source=source)).items():
-        out.print(f"{campaign}: {', '.join(f'{count} {move}' for move, count in moved.items()) or 'nobody moved'}")
+    moves = asyncio.run(sync.fn(as_of=as_of, dry_run=dry_run, cohort=learner or [], source=source))
+    for campaign, moved in moves.items():
+        tell(f"{campaign}: {', '.join(f'{count} {move}' for move, count in moved.items()) or 'nobody moved'}")

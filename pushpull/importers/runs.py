@@ -19,6 +19,9 @@ from pushpull.db import writing
 from pushpull.importers.refusals import Refused
 from pushpull.importers.tables import import_run, quarantine
 
+#: So many row numbers are shown for each reason; the quarantine has them all.
+_ROWS_SHOWN = 5
+
 #: Called now and then with the rows done and about how many there are (None: unknown).
 OnProgress = Callable[[int, int | None], None]
 
@@ -52,6 +55,7 @@ class ImportReport:
         filtered: rows left out by a declared filter or window; not part of ``rows_in``.
         new: of the accepted, those that created something.
         reasons: rejected rows by reason.
+        first_rows: the numbers of the first few rejected rows, by reason.
         examples: a few of the changes; filled in a dry run.
         leavers: people only: those who turn inactive.
         needs_confirmation: people only: so many leave that a person must confirm it.
@@ -68,6 +72,7 @@ class ImportReport:
     filtered: int = 0
     new: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    first_rows: dict[str, list[int]] = field(default_factory=dict)
     examples: list[Change] = field(default_factory=list)
     leavers: int = 0
     needs_confirmation: bool = False
@@ -122,6 +127,9 @@ class ImportRun:
         """Put a row into quarantine. Only its number, the field, the reason and a code are kept, never a value."""
         self.report.rejected += 1
         self.report.reasons[refused.reason.value] += 1
+        rows = self.report.first_rows.setdefault(refused.reason.value, [])
+        if len(rows) < _ROWS_SHOWN:
+            rows.append(row_number)
         self._quarantined.append(
             {
                 "import_run_id": self._run_id,

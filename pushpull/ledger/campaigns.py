@@ -27,7 +27,7 @@ class UnknownCampaignError(LookupError):
     """No campaign of that key was registered."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"no campaign {key!r} in the ledger: run its launch flow or `pushpull campaign load` first")
+        super().__init__(f"no campaign {key!r} in the ledger: `pushpull run launch {key}` brings it in from its file")
 
 
 class UnknownItemsError(LookupError):
@@ -51,7 +51,7 @@ class UnknownWaveError(LookupError):
     """A campaign has no wave of that key."""
 
     def __init__(self, campaign_key: str, key: str) -> None:
-        super().__init__(f"campaign {campaign_key!r} has no planned wave {key!r}")
+        super().__init__(f"campaign {campaign_key!r} has no wave {key!r}: `pushpull wave list` shows all it has")
 
 
 def campaign_id_of(connection: Connection, key: str) -> int:
