@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Connection
 
 from deployments.orchestration import quiet_prefect
 
@@ -86,15 +87,37 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
         names = {wave.wave_id: wave.key for wave in wave_results(connection)}
         outbox = build_outbox(chosen.outbox_dir, wave_names=names)
         tell_campaign(console, connection, CAMPAIGN, as_of=clock.now)
-        href = outbox.relative_to(work_dir).as_posix()
-        page = write_report(connection, CAMPAIGN, work_dir / "report.html", as_of=clock.now, outbox_href=href)
-    console.print(f"report: [bold]{page}[/bold]  outbox: {outbox}")
-    database = f"PUSHPULL_DATABASE_URL={chosen.database_url}"
-    console.print(
-        f"[dim]one learner's path: {database} pushpull explain P0001 --campaign {CAMPAIGN}[/dim]", soft_wrap=True
-    )
+        paths = _write_paths(connection, work_dir, as_of=clock.now)
+        page = write_report(
+            connection,
+            CAMPAIGN,
+            work_dir / "report.html",
+            as_of=clock.now,
+            outbox_href=outbox.relative_to(work_dir).as_posix(),
+            explain_hrefs=paths,
+        )
+    console.print(f"report: [bold]{page}[/bold]   outbox: {outbox}", soft_wrap=True)
+    command = f"pushpull explain lf-0001 --campaign {CAMPAIGN} --as-of {clock.now:%Y-%m-%dT%H:%M}Z"
+    console.print(f"one learner's path: PUSHPULL_DATABASE_URL={chosen.database_url} {command}", soft_wrap=True)
     console.print(f"[dim]played in {time.monotonic() - started:.0f} s[/dim]")
     return page
+
+
+def _write_paths(connection: Connection, work_dir: Path, *, as_of: datetime) -> dict[str, str]:
+    """Write the paths of a few telling learners beside the report.
+
+    Returns:
+        Their pages, by what they are examples of.
+    """
+    from pushpull.insights.explain import explain
+    from pushpull.insights.report import sample_learners, write_explanation
+
+    pages: dict[str, str] = {}
+    for number, (label, external_id) in enumerate(sample_learners(connection, CAMPAIGN, as_of=as_of).items(), start=1):
+        path = work_dir / f"learner-{number}.html"
+        write_explanation(explain(connection, external_id, CAMPAIGN, as_of=as_of), path, back_href="report.html")
+        pages[label] = path.name
+    return pages
 
 
 def _clear(work_dir: Path) -> None:

@@ -28,7 +28,7 @@ STAGES = (launch, onboarding, recommendations, reengagement)
 #: When the stages look for the waves of their day, local in the campaign's zone; as in prefect.yaml.
 _MORNING = time(0, 5)
 #: Learners answer at least this often between two dispatches.
-_ANSWERS_EVERY = timedelta(hours=3)
+_ANSWERS_EVERY = timedelta(hours=6)
 
 
 class Clock:
@@ -59,6 +59,10 @@ class Rehearsal:
     clock: Clock
     as_runs: bool = False
     answers: Counter[str] = field(default_factory=Counter)
+    _answered_until: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._answered_until = self.clock.now
 
     async def day(self, day: date) -> None:
         """Play one local day of the campaign: sync, plan every stage, then send what is due and let learners answer."""
@@ -70,7 +74,7 @@ class Rehearsal:
         for stage in STAGES:
             await self._run(stage, campaign=self.campaign_key)
         while (due := self._next_due(before=ends)) is not None:
-            if due - self.clock.now >= _ANSWERS_EVERY:
+            if due - self._answered_until >= _ANSWERS_EVERY:
                 self._answer(until=due)
                 await self._run(sync)
             self.clock.now = due
@@ -86,10 +90,10 @@ class Rehearsal:
             return next_due(connection, after=self.clock.now, before=before)
 
     def _answer(self, *, until: datetime) -> None:
-        if until > self.clock.now:
+        if until > self._answered_until:
             with writing(self.here.engine) as connection:
-                self.answers += self.learners.act(connection, since=self.clock.now, until=until)
-            self.clock.now = until
+                self.answers += self.learners.act(connection, since=self._answered_until, until=until)
+            self._answered_until = self.clock.now = until
 
 
 @contextmanager
