@@ -156,7 +156,8 @@ def _fold_state(connection: Connection, fact: DeliveryFact) -> None:
     values = {"state": target.value, "lease_until": None, "settled_at": fact.occurred_at}
     # A delivery that left and that a provider reports about was accepted, whatever it was taken for meanwhile: that is
     # positive evidence. One that never left is not moved by what is said about it.
-    handed_over = and_(delivery.c.handover_id.is_not(None), delivery.c.state.in_(OPEN_TO_EVIDENCE))
+    repeat_refused = and_(delivery.c.state == DeliveryState.REJECTED.value, delivery.c.attempt > 1)
+    handed_over = and_(delivery.c.handover_id.is_not(None), or_(delivery.c.state.in_(OPEN_TO_EVIDENCE), repeat_refused))
     proven = (
         connection.execute(
             update(delivery)
