@@ -13,11 +13,11 @@ from channels.base import ChannelAdapter
 from content.render import Renderer, RenderError
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.claims import Batch
-from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.facts import Addressed, FactReader
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import Body, OutgoingMessage, delivery_id
 from pushpull.ledger.outcomes import Outcome
+from pushpull.ledger.terms import Terms
 from tasks.installation import Installation, log
 
 

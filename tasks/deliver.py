@@ -14,8 +14,8 @@ from pushpull.learners.lists import in_texts
 from pushpull.learners.tables import learner
 from pushpull.ledger.drain import DrainResult, Shard, drain, shards
 from pushpull.ledger.due import DueWave, due_waves, hold_misfires
-from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.results import close_finished
+from pushpull.ledger.terms import Terms
 from tasks.courier import CampaignCourier
 from tasks.installation import installation
 from tasks.step import step

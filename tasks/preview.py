@@ -9,8 +9,8 @@ from content.campaign import campaign_spec, waves_on
 from content.preview import PreviewLearner
 from pushpull.db import reading, writing
 from pushpull.ledger.campaigns import register
-from pushpull.ledger.eligibility import Terms, campaign_items
 from pushpull.ledger.facts import facts_of
+from pushpull.ledger.terms import Terms, campaign_items
 from tasks.installation import installation
 
 

@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    delete,
-    insert,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Uuid, and_, delete, insert, literal, select
 
+from pushpull.learners.lists import in_ids
 from pushpull.ledger.specs import Caps, WaveSpec
 from pushpull.ledger.tables import campaign, contact, delivery, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, WaveStatus
@@ -73,7 +69,7 @@ def spent(connection: Connection, today: Mapping[int, int], *, lane: str) -> dic
     rows = connection.execute(
         select(contact.c.learner_id, contact.c.local_day).where(
             contact.c.learner_id.between(min(today), max(today)),
-            contact.c.learner_id.in_(list(today)),
+            in_ids(contact.c.learner_id, today),
             contact.c.local_day > min(today.values()) - _MONTH,
             contact.c.lane == lane,
         )
@@ -114,7 +110,7 @@ def rivals(connection: Connection, day_ends: Mapping[int, datetime], waves: Sequ
         select(delivery.c.learner_id, delivery.c.due_at).where(
             delivery.c.wave_id.in_(waves),
             delivery.c.learner_id.between(min(day_ends), max(day_ends)),
-            delivery.c.learner_id.in_(list(day_ends)),
+            in_ids(delivery.c.learner_id, day_ends),
             delivery.c.state.in_(_WAITING),
         )
     )
@@ -123,15 +119,24 @@ def rivals(connection: Connection, day_ends: Mapping[int, datetime], waves: Sequ
     return counts
 
 
-def enter(connection: Connection, handover_id: UUID, days: Mapping[int, int], *, lane: str) -> None:
-    """Enter a handover's messages into the book: each learner's local day, by learner id."""
-    connection.execute(
-        insert(contact),
-        [
-            {"learner_id": learner_id, "local_day": day, "handover_id": handover_id, "lane": lane}
-            for learner_id, day in days.items()
-        ],
-    )
+def enter(
+    connection: Connection, rows: ColumnElement[bool], handover_id: UUID, days: Mapping[int, int], *, lane: str
+) -> None:
+    """Enter a handover's messages into the book.
+
+    Args:
+        rows: the handover's deliveries.
+        days: each learner's local day, by learner id.
+    """
+    learners: dict[int, list[int]] = {}
+    for learner_id, day in days.items():
+        learners.setdefault(day, []).append(learner_id)
+    for day, ids in learners.items():
+        of_day = rows if len(learners) == 1 else and_(rows, in_ids(delivery.c.learner_id, ids))
+        entries = select(delivery.c.learner_id, literal(day), literal(handover_id, Uuid), literal(lane))
+        connection.execute(
+            insert(contact).from_select(["learner_id", "local_day", "handover_id", "lane"], entries.where(of_day))
+        )
 
 
 def strike_out(connection: Connection, handover_id: UUID, learner_ids: Sequence[int]) -> None:

@@ -171,7 +171,7 @@ def claim(
             delivery.c.wave_id == wave_id,
             delivery.c.rotation == rotation,
             delivery.c.learner_id.between(rows[0].learner_id, rows[-1].learner_id),
-            delivery.c.learner_id.in_([row.learner_id for row in rows]),
+            in_ids(delivery.c.learner_id, [row.learner_id for row in rows]),
         )
         .values(
             state=DeliveryState.CLAIMED.value,

@@ -21,12 +21,12 @@ from pushpull.db import database_now, reading, writing
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
-from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.handovers import Handover, Intent, Recheck, intend
 from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
 from pushpull.ledger.settling import HandoverRef, Settled, record
 from pushpull.ledger.stopping import stop_signal
 from pushpull.ledger.tables import delivery
+from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import Reason
 
 _OUTCOMES = (Accepted, Rejected, NotSent, Uncertain)

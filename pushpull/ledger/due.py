@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from pushpull.ledger.campaigns import hold_wave
-from pushpull.ledger.eligibility import Terms, campaign_items
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import campaign, delivery, rotation, wave
+from pushpull.ledger.terms import Terms, campaign_items
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, MessageClass, WaveStatus
 
 _WAITING = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)

@@ -18,10 +18,12 @@ from pushpull.learners.tables import learner, lifecycle, progress
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import timing
 from pushpull.ledger.claims import Batch, claimed_rows
-from pushpull.ledger.eligibility import ADDRESS, Terms, pick_is_good
 from pushpull.ledger.links import LANDING_LIFETIME
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
+from pushpull.ledger.offers import pick_is_good
+from pushpull.ledger.reach import ADDRESS
 from pushpull.ledger.tables import pick
+from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import MessageClass
 
 

@@ -13,18 +13,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from pushpull.db import database_now
 from pushpull.learners.tables import learner
 from pushpull.ledger.budget import OrganisationCaps, Spent, enter, outranking_waves, rivals, spent
 from pushpull.ledger.campaigns import paused_channels
 from pushpull.ledger.claims import Batch, claimed_rows, put_back
-from pushpull.ledger.eligibility import Terms, rechecked
+from pushpull.ledger.eligibility import rechecked
 from pushpull.ledger.settling import duplicate_mark
 from pushpull.ledger.specs import Caps
 from pushpull.ledger.spread import Clocks, LocalTime
 from pushpull.ledger.tables import campaign, delivery, handover, wave
+from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import DeliveryState, Reason, WaveStatus
 
 
@@ -148,7 +149,7 @@ def intend(
     _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline)
     for each in handovers:
         days = {learner_id: decided.send[learner_id] for learner_id in each.learner_ids}
-        enter(connection, each.id, days, lane=recheck.rules.spec.message_class.lane)
+        enter(connection, _rows_of(batch, each), each.id, days, lane=recheck.rules.spec.message_class.lane)
     return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
 
 
@@ -230,6 +231,15 @@ class Decisions:
         for (reason, _), ids in self._hold.items():
             counts[reason] += len(ids)
         return dict(counts)
+
+
+def _rows_of(batch: Batch, each: Handover) -> ColumnElement[bool]:
+    return and_(
+        delivery.c.wave_id == batch.wave_id,
+        delivery.c.rotation == batch.rotation,
+        delivery.c.learner_id.between(each.learner_ids[0], each.learner_ids[-1]),
+        delivery.c.handover_id == each.id,
+    )
 
 
 def _write_handovers(

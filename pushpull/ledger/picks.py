@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
-from pushpull.ledger.eligibility import Terms
 from pushpull.ledger.tables import delivery, pick
+from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 
 #: Learners asked for at once; bounds the memory.

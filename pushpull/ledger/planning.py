@@ -25,12 +25,14 @@ from sqlalchemy import (
 
 from pushpull.db import insert_into, rows_written, writing
 from pushpull.learners.tables import learner
+from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import campaign_id_of
-from pushpull.ledger.eligibility import Terms, campaign_items, membership, planned_rows
+from pushpull.ledger.eligibility import planned_rows
 from pushpull.ledger.picks import pick_items
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.spread import spread
 from pushpull.ledger.tables import delivery, rotation, wave
+from pushpull.ledger.terms import Terms, campaign_items
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
 
 #: The columns a plan writes, in the order the planning statement yields them.

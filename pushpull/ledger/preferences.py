@@ -15,8 +15,8 @@ from sqlalchemy import Connection, and_, select, union
 from pushpull.learners.consent import UnknownLearner, blocked_channels, lock_learner, opt_in, opt_out
 from pushpull.learners.tables import consent, learner
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel
-from pushpull.ledger.eligibility import ADDRESS, OPT_IN_CHANNELS
 from pushpull.ledger.events import DeliveryFact, record_facts
+from pushpull.ledger.reach import ADDRESS, OPT_IN_CHANNELS
 from pushpull.ledger.tables import campaign, contact, delivery, handover, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind, MessageClass
 

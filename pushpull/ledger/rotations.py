@@ -17,11 +17,12 @@ from pushpull.db import writing
 from pushpull.learners.segments import Segment, compile_segment
 from pushpull.learners.tables import learner
 from pushpull.ledger import timing
+from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import record
-from pushpull.ledger.eligibility import Terms, campaign_items, membership
 from pushpull.ledger.planning import counted, write_rows
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import delivery, rotation, wave
+from pushpull.ledger.terms import Terms, campaign_items
 from pushpull.ledger.vocabulary import OPEN_STATES, DeliveryState, Reason, WaveStatus
 
 _RECEIVED = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value)

@@ -233,9 +233,7 @@ def note(
             select(attempt.c.learner_id, func.max(attempt.c.seq))
             .where(attempt.c.handover_id == ref.id, attempt.c.learner_id.in_(list(outcomes)))
             .group_by(attempt.c.learner_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     insert_new(
         connection,

@@ -43,9 +43,7 @@ def figures(connection: Connection, campaign_id: int) -> Figures:
             select(delivery_event.c.kind, func.count(distinct(delivery_event.c.learner_id)))
             .where(delivery_event.c.campaign_id == campaign_id, delivery_event.c.kind.in_(watched))
             .group_by(delivery_event.c.kind)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return Figures(
         accepted=int(accepted),

@@ -16,8 +16,8 @@ from pushpull.learners.segments import Segment, SegmentContext, compile_segment
 from pushpull.learners.tables import learner, progress
 from pushpull.learners.vocabulary import ProgressStatus
 from pushpull.ledger import timing
-from pushpull.ledger.eligibility import campaign_items
 from pushpull.ledger.spread import spread
+from pushpull.ledger.terms import campaign_items
 
 #: The local time at which a due day ends for a learner.
 _END_OF_DAY = time(23, 59)

@@ -238,9 +238,7 @@ def test_lifecycles_follow_what_people_do(company: Installation, launch_day: dat
         states = dict(
             connection.execute(
                 select(learner.c.external_id, lifecycle.c.state).join(lifecycle, lifecycle.c.learner_id == learner.c.id)
-            )
-            .tuples()
-            .all()
+            ).all()
         )
     assert states["e0"] in {"activated", "active"}
     assert set(states.values()) <= {"aware", "activated", "active"}

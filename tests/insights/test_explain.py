@@ -19,9 +19,9 @@ from pushpull.learners.segments import SegmentContext, parse_segment
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import LearnerState, SuppressionReason
 from pushpull.ledger.campaigns import UnknownCampaignError, campaign_id_of, pause_campaign
-from pushpull.ledger.eligibility import campaign_items
 from pushpull.ledger.planning import plan
 from pushpull.ledger.tables import delivery, delivery_event, pick, wave
+from pushpull.ledger.terms import campaign_items
 from pushpull.ledger.vocabulary import DeliveryState, EventKind, HoldReason, Reason, WaveStatus
 from tests.insights import rehearsal
 from tests.insights.conftest import Played

@@ -17,12 +17,12 @@ from pushpull.learners.lifecycle import Lifecycle
 from pushpull.learners.segments import Segment, SegmentContext, compile_segment, describe
 from pushpull.learners.segments.nodes import AllOf, AnyNode, AnyOf, ByLifecycle, Everyone, Not
 from pushpull.learners.tables import learner
+from pushpull.ledger.audience import UNKNOWN_RHYTHM_DAYS
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.timing import due_days_for, local_day
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES
 
 #: The least silence, in days, that a rule about a learner's own rhythm takes for absence when it names none itself.
-_LEAST_SILENCE = 7.0
 
 _SENT_OR_OPEN = frozenset(state.value for state in (*CONTACT_STATES, *OPEN_STATES))
 _ACCEPTED = frozenset(state.value for state in ACCEPTED_STATES)
@@ -134,7 +134,7 @@ def _instead(node: AnyNode, found: Circumstances) -> str:
 def _silence(spec: WaveSpec, found: Circumstances) -> list[Miss]:
     if spec.inactive_days is None and spec.inactive_rhythm is None:
         return []
-    wanted = spec.inactive_days or (_LEAST_SILENCE if spec.inactive_rhythm is not None else 0.0)
+    wanted = spec.inactive_days or (UNKNOWN_RHYTHM_DAYS if spec.inactive_rhythm is not None else 0.0)
     rule = f"It is for learners who have been silent for at least {wanted:g} days"
     if spec.inactive_rhythm is not None:
         rule += f" and for {spec.inactive_rhythm:g} times their own usual gap"

@@ -18,10 +18,12 @@ from pushpull.learners.lifecycle import Rules, fold
 from pushpull.learners.segments import SegmentContext
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY
+from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import campaign_id_of
-from pushpull.ledger.eligibility import Terms, membership, planned_rows
+from pushpull.ledger.eligibility import planned_rows
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.spread import spread
+from pushpull.ledger.terms import Terms
 from pushpull.ledger.timing import known, local_day
 from pushpull.ledger.vocabulary import Arm, MessageClass, WaveStatus
 

@@ -1,0 +1,64 @@
+"""Over which channel a learner can be reached, and why over none: addresses, consent and suppressions as SQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, FromClause, and_, case, false, func, literal, null, or_
+
+from pushpull.learners.tables import learner
+from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.specs import WaveSpec
+from pushpull.ledger.vocabulary import MessageClass, Reason
+
+ADDRESS: dict[Channel, ColumnElement[str]] = {
+    Channel.EMAIL: learner.c.email,
+    Channel.TEAMS: learner.c.teams_id,
+    Channel.SLACK: learner.c.slack_id,
+    Channel.SMS: learner.c.phone,
+}
+
+#: Channels that need an explicit yes (security: private phones only with opt-in).
+OPT_IN_CHANNELS = frozenset({Channel.SMS})
+
+
+def _usable(channel: Channel, blocked: FromClause, spec: WaveSpec) -> ColumnElement[bool]:
+    allowed = [_has_address(channel), ~_flag(blocked, "suppressed", channel)]
+    if spec.message_class is not MessageClass.MANDATORY:
+        allowed.append(~_flag(blocked, "opted_out", channel))
+    if channel in OPT_IN_CHANNELS:
+        allowed.append(_flag(blocked, "granted", channel))
+    return and_(*allowed)
+
+
+def _has_address(channel: Channel) -> ColumnElement[bool]:
+    return and_(ADDRESS[channel].is_not(None), ADDRESS[channel] != "")
+
+
+def _flag(blocked: FromClause, name: str, channel: Channel) -> ColumnElement[bool]:
+    return func.coalesce(blocked.c[f"{name}_{channel.value}"], false())
+
+
+def usable_channel(spec: WaveSpec, blocked: FromClause) -> ColumnElement[str | None]:
+    """The first of the wave's channels that may be used; null when there is none.
+
+    Args:
+        blocked: :func:`pushpull.learners.consent.blocked_channels`, outer-joined.
+    """
+    usable = ((_usable(channel, blocked, spec), literal(channel.value)) for channel in spec.channels)
+    return case(*usable, else_=null())
+
+
+def unreachable(
+    spec: WaveSpec, blocked: FromClause, channel: ColumnElement[str | None]
+) -> list[tuple[ColumnElement[bool], Reason]]:
+    """Why no channel was left, the most telling reason first."""
+
+    def somewhere(name: str) -> ColumnElement[bool]:
+        return or_(*(and_(_has_address(each), _flag(blocked, name, each)) for each in spec.channels))
+
+    none_left = channel.is_(None)
+    reasons = [(and_(none_left, ~or_(*(_has_address(each) for each in spec.channels))), Reason.NO_ADDRESS)]
+    if spec.message_class is not MessageClass.MANDATORY:
+        reasons.append((and_(none_left, somewhere("opted_out")), Reason.OPTED_OUT))
+    reasons.append((and_(none_left, somewhere("suppressed")), Reason.SUPPRESSED))
+    reasons.append((none_left, Reason.NO_CONSENT))
+    return reasons
