@@ -6,12 +6,14 @@ started again any number of times; what is where then is for :mod:`pushpull.ledg
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 from uuid import uuid4
 
@@ -144,6 +146,7 @@ def drain(
         on_step: told after each step how many deliveries it was about, for progress bars and crash tests.
         monotonic: seconds on a clock that never jumps.
     """
+    _spare_the_collector()
     worker = _Worker(engine, rules, courier, options, on_step, monotonic)
     for channel in rules.spec.channels:
         cursor = shard.after
@@ -155,6 +158,13 @@ def drain(
             if channel.value in worker.result.paused:
                 break
     return worker.result
+
+
+@cache
+def _spare_the_collector() -> None:
+    """Take all that is loaded by now out of garbage collection: looking through it costs a sixth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Worker:
