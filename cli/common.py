@@ -16,12 +16,19 @@ _WIDTH = None if sys.stdout.isatty() else 200
 
 out, err = Console(width=_WIDTH), Console(stderr=True, soft_wrap=True)
 
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("an auditor will read it: say something")
+    return text
+
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 AsOf = Annotated[str, typer.Option(help="ISO 8601 instant with an offset; empty: now.")]
 Campaign = Annotated[str, typer.Argument(help="Key of a campaign, e.g. two-minutes-a-day.")]
 Wave = Annotated[str, typer.Argument(help="Key of a wave, as `pushpull wave list` shows it.")]
-Why = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
-Who = Annotated[str, typer.Option(envvar="USER", help="Who decides; kept in the audit log.")]
+Why = Annotated[str, typer.Option(help="Why; kept in the audit log.", callback=_not_blank)]
+Who = Annotated[str, typer.Option(envvar="USER", help="Who decides; kept in the audit log.", callback=_not_blank)]
 
 
 class NotConfiguredError(ValueError):

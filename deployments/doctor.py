@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
@@ -22,7 +24,7 @@ class Health(StrEnum):
 
     GOOD = "ok"
     NOTE = "note"
-    BAD = "missing"
+    BAD = "to fix"
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,17 @@ def _python() -> Check:
 def _unusable(error: ValidationError) -> Iterator[Check]:
     for problem in error.errors():
         name = f"PUSHPULL_{'_'.join(str(part) for part in problem['loc'])}".upper()
-        yield Check(name, Health.BAD, problem["msg"], "correct it in the environment or in .env; see .env.example")
+        found = problem["msg"].removeprefix("Value error, ")
+        yield Check(name, Health.BAD, found, "correct it in the environment or in .env; see .env.example")
 
 
 def _database(chosen: Settings) -> Iterator[Check]:
     kind = chosen.database_url.split(":", 1)[0]
     try:
         engine = open_database(chosen.database_url)
-    except ValueError as error:
-        yield Check("database", Health.BAD, str(error), "set PUSHPULL_DATABASE_URL")
+    except (ValueError, SQLAlchemyError) as error:
+        fix = "set PUSHPULL_DATABASE_URL to sqlite:///path or postgresql://user:password@host/db"
+        yield Check("database", Health.BAD, str(error).splitlines()[0], fix)
         return
     yield from _schema(engine, kind)
 
@@ -126,13 +130,17 @@ def _messages(chosen: Settings) -> Iterator[Check]:
 
 
 def _prefect() -> Check:
-    from importlib.metadata import version
-    from os import environ
+    import httpx
 
-    where = environ.get("PREFECT_API_URL", "")
-    if where:
-        return Check("Prefect", Health.GOOD, f"{version('prefect')}, server {where}")
-    return Check("Prefect", Health.NOTE, f"{version('prefect')}, no server", "run: make serve")
+    release, where = version("prefect"), os.environ.get("PREFECT_API_URL", "")
+    if not where:
+        return Check("Prefect", Health.NOTE, f"{release}, no server", "run: make serve")
+    try:
+        httpx.get(f"{where}/health", timeout=3, trust_env=False).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        fix = "start it with `pushpull serve`, or correct PREFECT_API_URL"
+        return Check("Prefect", Health.BAD, f"{release}, no answer from {where} ({type(error).__name__})", fix)
+    return Check("Prefect", Health.GOOD, f"{release}, server {where}")
 
 
 def env_example() -> str:

@@ -22,7 +22,7 @@ class UnreadableInstantError(ValueError):
     """A text is no instant."""
 
     def __init__(self, given: str) -> None:
-        super().__init__(f"as_of {given!r} is no ISO 8601 instant; write it like 2026-01-12T00:05+01:00")
+        super().__init__(f"{given!r} is no ISO 8601 instant; write it like 2026-01-12T00:05+01:00")
 
 
 class NoTimeZoneError(ValueError):
@@ -30,7 +30,7 @@ class NoTimeZoneError(ValueError):
 
     def __init__(self, given: str) -> None:
         example = given if "T" in given or " " in given else f"{given}T00:05"
-        super().__init__(f"as_of {given!r} needs an offset from UTC, e.g. {example}Z or {example}+01:00")
+        super().__init__(f"{given!r} needs an offset from UTC, e.g. {example}Z or {example}+01:00")
 
 
 def moment(as_of: str) -> datetime:

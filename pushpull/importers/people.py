@@ -45,7 +45,7 @@ class TooManyLeaversError(ValueError):
     def __init__(self, leavers: int, active: int) -> None:
         super().__init__(
             f"{leavers} of {active} active people would leave, more than {LEAVERS_TO_CONFIRM:.0%}: nothing was "
-            "changed. Look at it with a dry run; if it is right, confirm it."
+            "changed. Look at it with --dry-run; if it is right, confirm it with --confirm."
         )
         self.leavers = leavers
         self.active = active

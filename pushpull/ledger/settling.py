@@ -24,8 +24,8 @@ from pushpull.ledger.vocabulary import DeliveryState, Reason
 #: Where an answer may still change a row.
 _UNSETTLED = (DeliveryState.HANDING_OVER.value, DeliveryState.UNCERTAIN.value)
 
-#: Where proof that the provider has the message still changes a row that was handed over: also where it was given up, or
-#: waits to be sent again. What was claimed for another try is no longer that worker's once it is accepted.
+#: Where proof that the provider has the message still changes a row that was handed over: also where it was given up,
+#: or waits to be sent again. What was claimed for another try is no longer that worker's once it is accepted.
 OPEN_TO_EVIDENCE = (
     *_UNSETTLED,
     DeliveryState.PARKED.value,

@@ -22,8 +22,6 @@ from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.timing import due_days_for, local_day
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES
 
-#: The least silence, in days, that a rule about a learner's own rhythm takes for absence when it names none itself.
-
 _SENT_OR_OPEN = frozenset(state.value for state in (*CONTACT_STATES, *OPEN_STATES))
 _ACCEPTED = frozenset(state.value for state in ACCEPTED_STATES)
 
