@@ -1,0 +1,250 @@
+"""`pushpull serve` for real: a Prefect server with the deployments of prefect.yaml, a worker, the web app, and the end.
+
+The upper bound on FastAPI in pyproject.toml is there because the server would not start without it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from deployments import serve
+from deployments.orchestration import server_environment
+from tests.deployments.test_prefect_yaml import DEPLOYMENTS
+
+pytestmark = pytest.mark.prefect
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(what: str, look: Callable[[], T], *, seconds: float = 60) -> T:
+    """What ``look`` finds, as soon as it finds something."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def traces() -> dict[str, bytes]:
+    """What Prefect might leave in a checkout: files of its own, or a prefect.yaml it has written to."""
+    found = {path.name: b"" for path in serve.ROOT.iterdir() if "prefect" in path.name}
+    return {**found, "prefect.yaml": (serve.ROOT / "prefect.yaml").read_bytes()}
+
+
+def is_alive(group: int) -> bool:
+    """Whether anything of a process group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=2, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A running `pushpull serve`.
+
+    Args:
+        environment: of everything that talks to it.
+        groups: the process groups it started.
+    """
+
+    process: subprocess.Popen[bytes]
+    port: int
+    web_port: int
+    environment: dict[str, str]
+    groups: list[int]
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/api{path}", json=body or {}, timeout=20, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Serving]:
+    """Everything on one machine, started from another folder than the checkout, its data in there too."""
+    port, web_port = free_port(), free_port()
+    environment = {
+        **server_environment(folder / "home", port),
+        "PUSHPULL_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
+        "PUSHPULL_OUTBOX_DIR": str(folder / "outbox"),
+        "PWD": str(folder),
+    }
+    command = ["serve", "--port", str(port), "--web-port", str(web_port), "--home", str(folder / "home")]
+    before = traces()
+    with (folder / "said.txt").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from cli import main; main()", *command],
+            env=environment,
+            cwd=folder,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    started = Serving(process, port, web_port, environment, [])
+    try:
+        until("the web app", lambda: answers(f"http://127.0.0.1:{web_port}/") or process.poll(), seconds=80)
+        started.groups.extend(_children(process.pid))
+        assert process.poll() is None, (folder / "said.txt").read_text()
+        yield started
+    finally:
+        for group in {process.pid, *started.groups, *_children(process.pid)}:
+            if is_alive(group):
+                os.killpg(group, signal.SIGKILL)
+        process.wait()
+    assert traces() == before
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(each) for each in listed.split()]
+
+
+def every_deployment_is_there_with_its_schedules(server: Serving) -> None:
+    found = {each["name"]: each for each in server.ask("/deployments/filter")}
+    assert set(found) == set(DEPLOYMENTS)
+    for name, wanted in DEPLOYMENTS.items():
+        here = found[name]
+        assert here["entrypoint"] == wanted.entrypoint
+        assert here["description"] == wanted.description
+        assert set(here["tags"]) == set(wanted.tags)
+        assert here["parameters"] == wanted.parameters
+        assert here["work_pool_name"] == serve.POOL
+        assert here["concurrency_options"]["collision_strategy"] == wanted.concurrency_limit.collision_strategy
+        assert here["global_concurrency_limit"]["limit"] == wanted.concurrency_limit.limit
+        schedules = {each["slug"]: each for each in here["schedules"]}
+        assert set(schedules) == {each.slug for each in wanted.schedules}
+        for each in wanted.schedules:
+            assert schedules[each.slug]["schedule"]["cron"] == each.cron
+            assert schedules[each.slug]["schedule"]["timezone"] == each.timezone
+            assert schedules[each.slug]["active"] is (each.active is None)
+        # $PWD of prefect.yaml is the checkout, from wherever it was started.
+        assert here["pull_steps"] == [
+            {"prefect.deployments.steps.set_working_directory": {"directory": str(serve.ROOT)}}
+        ]
+
+
+def schedules_fire(server: Serving) -> None:
+    """They did not, in silence, with SQLAlchemy 2.1 and the server as Prefect ships it."""
+    scheduled = sorted(name for name, each in DEPLOYMENTS.items() if each.schedules)
+    names = {each["id"]: each["name"] for each in server.ask("/deployments/filter")}
+
+    def planned() -> bool:
+        runs = server.ask("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
+        return scheduled == sorted({names[run["deployment_id"]] for run in runs if run["auto_scheduled"]})
+
+    until("a scheduled run of every deployment with a schedule", planned, seconds=30)
+
+
+def a_worker_runs_a_flow_to_its_end(server: Serving) -> None:
+    deployment = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["dispatch"]}}})[0]
+    run = server.ask(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+
+    def ended() -> str:
+        found = server.ask("/flow_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})[0]["state_type"]
+        return str(found) if found in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else ""
+
+    assert until("the run's end", ended) == "COMPLETED"
+    ledger = server.environment["PUSHPULL_DATABASE_URL"].removeprefix("sqlite:///")
+    assert Path(ledger).exists()
+
+    def recorded() -> bool:
+        steps = {each["name"].rsplit("-", 1)[0] for each in server.ask("/task_runs/filter")}
+        return {"reap", "reconcile", "find due waves"} <= steps
+
+    until("its steps", recorded)
+
+
+def a_value_that_is_none_is_refused_before_it_runs(server: Serving) -> None:
+    deployment = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["cohort-rerun"]}}})[0]
+    for wrong in (
+        {"campaign": "c", "wave": "w", "reason": "why", "cohort": "everybody"},
+        {"campaign": "c", "wave": "w", "reason": ""},
+        {"campaign": "c"},
+    ):
+        with pytest.raises(httpx.HTTPStatusError, match="409"):
+            server.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": wrong})
+
+
+def deploying_again_changes_no_schedule_that_ops_paused(server: Serving) -> None:
+    deployment = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["sync"]}}})[0]
+    (schedule,) = deployment["schedules"]
+    path = f"http://127.0.0.1:{server.port}/api/deployments/{deployment['id']}/schedules/{schedule['id']}"
+    httpx.patch(path, json={"active": False}, timeout=20, trust_env=False).raise_for_status()
+    serve.deploy(server.environment)
+    (again,) = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["sync"]}}})[0]["schedules"]
+    assert again["active"] is False
+
+
+def asking_it_to_end_ends_everything_it_started(server: Serving) -> None:
+    assert len(server.groups) == 3
+    assert all(is_alive(group) for group in server.groups)
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(25) == 0
+    assert not [group for group in server.groups if is_alive(group)]
+    assert not answers(f"http://127.0.0.1:{server.port}/api/health")
+    assert not answers(f"http://127.0.0.1:{server.web_port}/")
+
+
+def test_everything_on_one_machine_works_from_start_to_end(tmp_path: Path) -> None:
+    """One test, because starting a server takes longer than all the rest."""
+    with serving(tmp_path) as server:
+        every_deployment_is_there_with_its_schedules(server)
+        schedules_fire(server)
+        a_worker_runs_a_flow_to_its_end(server)
+        a_value_that_is_none_is_refused_before_it_runs(server)
+        deploying_again_changes_no_schedule_that_ops_paused(server)
+        asking_it_to_end_ends_everything_it_started(server)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = int(taken.getsockname()[1])
+        for ports, option in (((port, free_port()), "--port"), ((free_port(), port), "--web-port")):
+            with pytest.raises(serve.PortTakenError, match=f"port {port} is taken.*{option}"):
+                serve.serve(port=ports[0], web_port=ports[1], home=tmp_path / "home", say=print)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_also_where_it_had_been_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(serve._Asked), serve._ending_when_asked():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
