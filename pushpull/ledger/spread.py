@@ -55,12 +55,8 @@ def spread(connection: Connection, *, among: Select[tuple[int]] | None = None, h
 
 def send_times(kinds: Spread, spec: WaveSpec, *, as_of: datetime) -> CTE:
     """``moment(zone, hour, due_at, expires_at)``: when the wave reaches each zone, never before ``as_of``."""
-    rows = []
-    for zone in kinds.zones:
-        for hour in sorted({*kinds.hours, spec.hour}):
-            due = _send_instant(zone, kinds.zones, hour, spec)
-            expires = due + spec.expires_after
-            rows.append((zone, hour, as_of if due < as_of < expires else due, expires))
+    hours = sorted({*kinds.hours, spec.hour})
+    rows = [(zone, hour, *_send_time(zone, kinds, hour, spec, as_of)) for zone in kinds.zones for hour in hours]
     columns = [
         column("zone", String),
         column("hour", Integer),
@@ -68,6 +64,17 @@ def send_times(kinds: Spread, spec: WaveSpec, *, as_of: datetime) -> CTE:
         column("expires_at", UtcDateTime()),
     ]
     return table_of("moment", columns, rows)
+
+
+def usual_time(kinds: Spread, spec: WaveSpec, *, as_of: datetime) -> tuple[datetime, datetime]:
+    """``due_at, expires_at`` of somebody of whom nothing is known."""
+    return _send_time("", kinds, spec.hour, spec, as_of)
+
+
+def _send_time(zone: str, kinds: Spread, hour: int, spec: WaveSpec, as_of: datetime) -> tuple[datetime, datetime]:
+    due = _send_instant(zone, kinds.zones, hour, spec)
+    expires = due + spec.expires_after
+    return as_of if due < as_of < expires else due, expires
 
 
 def _send_instant(zone: str, zones: Sequence[str], hour: int, spec: WaveSpec) -> datetime:
