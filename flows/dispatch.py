@@ -12,7 +12,7 @@ from flows.parameters import moment
 from pushpull.ledger.results import WaveResult
 from tasks.deliver import close_waves, drain_shard, find_due, shards_of
 from tasks.reconcile import reap_silent, settle_uncertain
-from tasks.report import report_waves
+from tasks.report import report_waiting, report_waves
 
 
 @flow(name="dispatch", persist_result=False, log_prints=False)
@@ -40,4 +40,5 @@ async def dispatch(
         drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave, cohort)])
     if due:
         close_waves(now)
+    report_waiting()
     return report_waves(sorted({wave.wave_id for wave in due}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from prefect.artifacts import create_table_artifact
@@ -11,6 +12,7 @@ from prefect.events import emit_event
 from pushpull.db import reading
 from pushpull.ledger.planning import PlanResult
 from pushpull.ledger.results import WaveResult, wave_results
+from pushpull.ledger.waiting import Waiting, waiting_for_a_person
 from tasks.installation import installation, log
 from tasks.step import step
 
@@ -70,6 +72,27 @@ def _result_row(result: WaveResult) -> dict[str, object]:
         "open": result.open,
         "result": result.sentence(),
     }
+
+
+@step("report what waits")
+def report_waiting() -> list[Waiting]:
+    """Publish what waits for a person, so that a completed run does not hide it; nothing when nothing does."""
+    with reading(installation().engine) as connection:
+        waiting = waiting_for_a_person(connection)
+    for kind, many in Counter(each.kind for each in waiting).items():
+        log.warning("a person is needed", extra={"kind": kind, "many": many})
+    if waiting and _in_a_run():
+        _publish_table(
+            key="waits-for-a-person",
+            table=[{"what": f"{each.kind} {each.what}", "why": each.why, "answer": each.command} for each in waiting],
+            description="Goes on only when a person says so.",
+        )
+        emit_event(
+            event="pushpull.person.needed",
+            resource={"prefect.resource.id": "pushpull.ledger"},
+            payload=dict(Counter(each.kind for each in waiting)),
+        )
+    return waiting
 
 
 def _in_a_run() -> bool:

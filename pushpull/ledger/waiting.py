@@ -1,0 +1,106 @@
+"""What waits for a person: held waves and campaigns, stopped channels, parked deliveries; always a query.
+
+Deciding about them is in :mod:`pushpull.ledger.campaigns` and :mod:`pushpull.ledger.reconcile`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, distinct, func, select
+
+from pushpull.ledger.tables import attempt, campaign, channel_pause, delivery, wave
+from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
+
+_QUESTIONS = {
+    HoldReason.APPROVAL.value: "it reaches more learners than may be sent to unasked",
+    HoldReason.MISFIRE.value: "it is late: is it still wanted?",
+}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that goes on only when a person says so.
+
+    Args:
+        kind: ``wave``, ``campaign``, ``channel`` or ``parked``.
+        what: its key or name.
+        why: the question, in words.
+        command: what answers it; the reason is left to the person.
+    """
+
+    kind: str
+    what: str
+    why: str
+    command: str
+
+
+def waiting_for_a_person(connection: Connection) -> list[Waiting]:
+    """Everything that waits, what concerns most learners first."""
+    return [*_channels(connection), *_campaigns(connection), *_waves(connection), *_parked(connection)]
+
+
+def _channels(connection: Connection) -> list[Waiting]:
+    rows = connection.execute(
+        select(channel_pause.c.channel, channel_pause.c.reason)
+        .where(channel_pause.c.until.is_(None))
+        .order_by(channel_pause.c.channel)
+    )
+    return [
+        Waiting("channel", row.channel, f"it cannot send: {row.reason}", f"pushpull channel resume {row.channel}")
+        for row in rows
+    ]
+
+
+def _campaigns(connection: Connection) -> list[Waiting]:
+    rows = connection.execute(
+        select(campaign.c.key, campaign.c.status_reason)
+        .where(campaign.c.status == WaveStatus.HELD.value)
+        .order_by(campaign.c.key)
+    )
+    return [
+        Waiting("campaign", row.key, f"it stopped itself: {row.status_reason}", f"pushpull campaign resume {row.key}")
+        for row in rows
+    ]
+
+
+def _waves(connection: Connection) -> list[Waiting]:
+    rows = connection.execute(
+        select(campaign.c.key.label("campaign_key"), wave.c.key, wave.c.status_reason)
+        .join(campaign, campaign.c.id == wave.c.campaign_id)
+        .where(
+            wave.c.status == WaveStatus.HELD.value,
+            wave.c.finished_at.is_(None),
+            campaign.c.status != WaveStatus.CANCELLED.value,
+        )
+        .order_by(wave.c.scheduled_for, wave.c.id)
+    )
+    return [
+        Waiting(
+            "wave",
+            row.key,
+            _QUESTIONS.get(row.status_reason, str(row.status_reason)),
+            f"pushpull wave release {row.campaign_key} {row.key}",
+        )
+        for row in rows
+    ]
+
+
+def _parked(connection: Connection) -> list[Waiting]:
+    # Parking leaves an attempt, and attempts are few: no scan of the deliveries, which are many.
+    same = and_(
+        delivery.c.wave_id == attempt.c.wave_id,
+        delivery.c.rotation == attempt.c.rotation,
+        delivery.c.learner_id == attempt.c.learner_id,
+    )
+    rows = connection.execute(
+        select(wave.c.key, func.count(distinct(attempt.c.learner_id)).label("many"))
+        .select_from(attempt.join(delivery, same).join(wave, wave.c.id == attempt.c.wave_id))
+        .where(attempt.c.outcome == "parked", delivery.c.state == DeliveryState.PARKED.value)
+        .group_by(wave.c.id, wave.c.key)
+        .order_by(wave.c.id)
+    )
+    return [
+        Waiting("parked", row.key, f"nobody knows whether {row.many} deliveries arrived", "pushpull parked list")
+        for row in rows
+    ]
