@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, case, func, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, true, update
 
 from pushpull.db import insert_into, insert_new
 from pushpull.learners.consent import opt_out, suppress
@@ -90,7 +90,7 @@ def record_facts(connection: Connection, facts: Sequence[DeliveryFact]) -> int:
     )
     for fact in fresh:
         row = known[fact.wave_id, fact.rotation, fact.learner_id]
-        _fold_state(connection, fact)
+        _fold_state(connection, fact, state=row.state)
         if fact.learner_id in present:
             _fold_consent(connection, fact, channel=row.channel, family=row.family)
     heard = [fact for fact in fresh if fact.learner_id in present]
@@ -115,6 +115,7 @@ def _lock_learners(connection: Connection, learner_ids: Collection[int]) -> set[
 @dataclass(frozen=True, slots=True)
 class _Known:
     campaign_id: int
+    state: str
     channel: str | None
     family: str
 
@@ -135,47 +136,51 @@ def _known(connection: Connection, facts: Iterable[DeliveryFact]) -> dict[tuple[
                 delivery.c.rotation,
                 delivery.c.learner_id,
                 wave.c.campaign_id,
+                delivery.c.state,
                 delivery.c.channel,
                 wave.c.family,
             )
             .select_from(delivery.join(wave, wave.c.id == delivery.c.wave_id))
             .where(wanted)
         )
-        for w, r, learner_id, campaign_id, channel, family in rows:
-            found[w, r, learner_id] = _Known(campaign_id, channel, family)
+        for w, r, learner_id, *known in rows:
+            found[w, r, learner_id] = _Known(*known)
     return found
 
 
-def _fold_state(connection: Connection, fact: DeliveryFact) -> None:
+def _fold_state(connection: Connection, fact: DeliveryFact, *, state: str) -> None:
     target = _LEADS_TO[fact.kind]
     row = and_(
         delivery.c.wave_id == fact.wave_id,
         delivery.c.rotation == fact.rotation,
         delivery.c.learner_id == fact.learner_id,
     )
-    values = {"state": target.value, "lease_until": None, "settled_at": fact.occurred_at}
-    # A delivery that left and that a provider reports about was accepted, whatever it was taken for meanwhile: that is
-    # positive evidence. One that never left is not moved by what is said about it.
-    repeat_refused = and_(delivery.c.state == DeliveryState.REJECTED.value, delivery.c.attempt > 1)
-    handed_over = and_(delivery.c.handover_id.is_not(None), or_(delivery.c.state.in_(OPEN_TO_EVIDENCE), repeat_refused))
-    proven = (
-        connection.execute(
-            update(delivery)
-            .where(row, handed_over)
-            .values(**values, reason=duplicate_mark())
-            .returning(delivery.c.handover_id)
-        )
-        .scalars()
-        .all()
-    )
-    if proven:
-        connection.execute(update(handover).where(handover.c.id.in_(proven)).values(accepted=handover.c.accepted + 1))
+    values: dict[str, object] = {"state": target.value, "lease_until": None, "settled_at": fact.occurred_at}
+    if state not in ACCEPTED_STATES and _is_proven(connection, row, values):
         # Only where it was set: an open wave's row is a worker's, who may be waiting for this learner.
         told = and_(wave.c.id == fact.wave_id, wave.c.reached_recorded_at.is_not(None))
         connection.execute(update(wave).where(told).values(reached_recorded_at=None))
         return
-    lower = [state.value for state, rank in RANK.items() if rank < RANK[target]]
+    lower = [each.value for each, rank in RANK.items() if rank < RANK[target]]
     connection.execute(update(delivery).where(row, delivery.c.state.in_(lower)).values(**values))
+
+
+def _is_proven(connection: Connection, row: ColumnElement[bool], values: dict[str, object]) -> bool:
+    """Settle a delivery that left and that a provider reports about: it was accepted, whatever it was taken for since.
+
+    One that never left is not moved by what is said about it.
+    """
+    repeat_refused = and_(delivery.c.state == DeliveryState.REJECTED.value, delivery.c.attempt > 1)
+    handed_over = and_(delivery.c.handover_id.is_not(None), or_(delivery.c.state.in_(OPEN_TO_EVIDENCE), repeat_refused))
+    proven = connection.execute(
+        update(delivery)
+        .where(row, handed_over)
+        .values(**values, reason=duplicate_mark())
+        .returning(delivery.c.handover_id)
+    ).scalar_one_or_none()
+    if proven is not None:
+        connection.execute(update(handover).where(handover.c.id == proven).values(accepted=handover.c.accepted + 1))
+    return proven is not None
 
 
 def _fold_consent(connection: Connection, fact: DeliveryFact, *, channel: str | None, family: str) -> None:
