@@ -1,7 +1,7 @@
 """Playing the presentation: each day's records come in at noon, the flows run every morning, dispatch when it is due.
 
-Dispatch is driven by events: it runs at every instant at which the ledger has something due, and at no other. That is
-exact, for a dispatch with nothing due changes nothing.
+Time goes from event to event: dispatch runs at every instant at which the ledger has something due, a stage on every day
+on which it has waves. Both are exact: a dispatch with nothing due and a stage without waves send nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, select
 from sqlalchemy.engine import make_url
 
+from content.campaign import stage_waves
 from deployments.replay import dataset, evidence
 from deployments.replay.campaign import ANNOUNCEMENT, KEY, REMINDERS, write_content
 from deployments.replay.dataset import DAY_ZERO, PARAMETERS, TIMEZONE, Dataset
@@ -222,7 +223,10 @@ class _Play:
 
     async def _run_stages(self, day: _Day) -> None:
         self._clock.now = day.morning
+        campaign = self._here.campaign(KEY)
         for stage in _STAGES:
+            if stage is not launch and not stage_waves(campaign, stage.name, day.date):
+                continue  # nothing to plan on this day; launch also dates goals
             plans: list[PlanResult] = await stage.fn(KEY, as_of=day.morning.isoformat())
             for plan in plans:
                 if plan.wave_id is not None:
