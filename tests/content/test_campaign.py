@@ -59,7 +59,7 @@ def problems_of(path: Path) -> tuple[Problem, ...]:
         ("after: [launch.announcement]", "after: [launch.anouncement]", "stages.launch.waves[1].after[0]", "did you mean"),  # noqa: E501
         ("standard: 1, question: 1", "question: 1, poem: 1", "stages.onboarding.waves[0].variants.poem", "no variant"),
         ("state: [aware]", "state: [awake]", "stages.onboarding.waves[0].state[0]", "'aware'"),
-        ("progress: {status: [failed]}", "progress: {status: [fail]}", "stages.onboarding.waves[1].segment", "did you mean 'failed'?"),  # noqa: E501
+        ("progress: {status: [started]}", "progress: {status: [startd]}", "stages.onboarding.waves[2].segment", "did you mean 'started'?"),  # noqa: E501
         ("trend: ai-at-work", "trend: ai-at-wrok", "stages.recommendations.waves[0].trend", "there is no trend"),
         ("channels: [email]", "channels: [sms]", "stages.recommendations.waves[0].channels[0]", "exists only as email"),
         ("key: two-minutes-a-day", "key: three-minutes", "key", "the file is called"),

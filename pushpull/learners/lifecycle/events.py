@@ -230,6 +230,9 @@ def _from_progress(conn: Connection, campaign_id: int, items: Sequence[int]) -> 
 
 def _from_consent(conn: Connection, campaign_id: int, family: str) -> int:
     """Opted out of the campaign is who has no channel left for its family."""
+    anything_said = select(exists().where(consent.c.family.in_([family, ANY_FAMILY])))
+    if not conn.execute(anything_said).scalar_one():
+        return 0
     blocked = blocked_channels(family, tuple(Channel))
     everywhere = and_(*(blocked.c[f"opted_out_{channel.value}"] for channel in Channel))
     of_family = and_(
