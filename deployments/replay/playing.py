@@ -1,7 +1,7 @@
 """Playing the presentation: each day's records come in at noon, the flows run every morning, dispatch when it is due.
 
-Time goes from event to event: dispatch runs at every instant at which the ledger has something due, a stage on every day
-on which it has waves. Both are exact: a dispatch with nothing due and a stage without waves send nothing.
+Time goes from event to event: dispatch runs at every instant at which the ledger has something due, a stage on every
+day on which it has waves. Both are exact: a dispatch with nothing due and a stage without waves send nothing.
 """
 
 from __future__ import annotations
