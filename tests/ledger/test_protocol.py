@@ -554,11 +554,11 @@ def _play(engine: Engine, histories: int, *, steps: int, same_every_time: bool =
 
 
 def test_the_ledgers_invariants_hold_in_every_history_on_sqlite(sqlite_engine: Engine) -> None:
-    _play(sqlite_engine, 30, steps=40)
+    _play(sqlite_engine, 20, steps=40)
 
 
 def test_the_ledgers_invariants_hold_in_every_history_on_postgresql(postgres_engine: Engine) -> None:
-    _play(postgres_engine, 8, steps=40)
+    _play(postgres_engine, 6, steps=40)
 
 
 @pytest.mark.soak
