@@ -26,7 +26,7 @@ from tasks.installation import Installation
 
 STAGES = (launch, onboarding, recommendations, reengagement)
 #: When the stages look for the waves of their day, local in the campaign's zone; as in prefect.yaml.
-_MORNING = time(0, 5)
+_MORNING = time(5, 5)
 #: Learners answer at least this often between two dispatches.
 _ANSWERS_EVERY = timedelta(hours=6)
 

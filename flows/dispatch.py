@@ -24,12 +24,12 @@ async def dispatch(
     """Settle what earlier runs left behind, then drain every due wave, shard by shard.
 
     Args:
-        as_of: Send what is due at this instant, ISO 8601 with an offset, e.g. 2026-01-12T09:00+01:00. Empty: when it
-            was scheduled.
+        as_of: Send what is due at this instant, ISO 8601 with an offset, e.g. 2026-01-12T09:00+01:00. Empty:
+            now, even when the run was scheduled earlier.
         dry_run: Only say which waves are due; nothing is sent.
         cohort: External ids of learners, to send only what is due to them. Empty: everybody.
     """
-    now = moment(as_of)
+    now = moment(as_of, live=True)
     if not dry_run:
         reap_silent()
         settle_uncertain(now)

@@ -33,8 +33,11 @@ class NoTimeZoneError(ValueError):
         super().__init__(f"{given!r} needs an offset from UTC, e.g. {example}Z or {example}+01:00")
 
 
-def moment(as_of: str) -> datetime:
+def moment(as_of: str, *, live: bool = False) -> datetime:
     """The campaign's clock of a run, UTC: as asked for, else when the run was scheduled, else now.
+
+    Args:
+        live: what is sent leaves now, whenever the run was scheduled: a late run must not take the night for morning.
 
     Raises:
         NoTimeZoneError: the text has no offset.
@@ -48,7 +51,7 @@ def moment(as_of: str) -> datetime:
         if given.tzinfo is None:
             raise NoTimeZoneError(as_of)
         return given.astimezone(UTC)
-    scheduled = flow_run.scheduled_start_time
+    scheduled = None if live else flow_run.scheduled_start_time
     return (scheduled or datetime.now(UTC)).astimezone(UTC)
 
 

@@ -19,6 +19,7 @@ from pushpull.importers.runs import ImportRun
 from pushpull.importers.sides import SideSet
 from pushpull.importers.staging import Merge, Stage, chunks, take_in, take_new
 from pushpull.learners.consent import draw_for
+from pushpull.learners.lists import in_texts
 from pushpull.learners.tables import learner, learner_identity, learner_tag
 
 #: More leavers than this share of the active learners must be confirmed (security: CSV in).
@@ -233,7 +234,7 @@ class PeopleWriter:
                 found += self._run.connection.execute(
                     select(learner_identity.c.kind, learner_identity.c.value, learner.c.external_id, learner.c.active)
                     .join(learner, learner.c.id == learner_identity.c.learner_id)
-                    .where(learner_identity.c.kind == of_kind, learner_identity.c.value.in_(some))
+                    .where(learner_identity.c.kind == of_kind, in_texts(learner_identity.c.value, some))
                 ).all()
         return [((kind, value), key, active) for kind, value, key, active in found]
 

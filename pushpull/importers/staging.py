@@ -35,6 +35,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from pushpull.db import insert_into
 from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import Change, ImportRun
+from pushpull.learners.lists import in_texts
 
 #: Rows per batch: large enough that the cost per statement vanishes, small enough to keep memory low.
 BATCH = 10_000
@@ -119,7 +120,7 @@ class KnownIds:
             self._known = {}
             unknown = sorted(set(keys))
         for some in chunks(unknown):
-            found = self._connection.execute(select(self._key, self._id).where(self._key.in_(some)))
+            found = self._connection.execute(select(self._key, self._id).where(in_texts(self._key, some)))
             self._known.update((row[0], row[1]) for row in found)
         return self._known
 

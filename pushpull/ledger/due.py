@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from pushpull.ledger.campaigns import hold_wave
 from pushpull.ledger.specs import WaveSpec
-from pushpull.ledger.tables import campaign, delivery, rotation, wave
+from pushpull.ledger.tables import campaign, delivery, handover, rotation, wave
 from pushpull.ledger.terms import Terms, campaign_items
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, MessageClass, WaveStatus
 
@@ -91,7 +91,8 @@ def hold_misfires(connection: Connection, *, now: datetime) -> list[tuple[int, i
     """Hold waves that should have started long ago: a person decides whether they are still wanted.
 
     A wave is late when deliveries nobody tried yet were due more than its grace ago. A wave that a person released
-    since they were due is not asked about again.
+    since they were due is not asked about again, nor is one that workers are still busy with: a large wave may take
+    longer than its grace.
 
     Returns:
         Pairs of wave id and late deliveries.
@@ -116,8 +117,10 @@ def hold_misfires(connection: Connection, *, now: datetime) -> list[tuple[int, i
     held = []
     for row in candidates:
         grace = WaveSpec.model_validate(row.spec).grace
-        since = max(row.oldest, row.released_at) if row.released_at else row.oldest
-        if now - since <= grace:
+        worked_on = connection.execute(
+            select(func.max(handover.c.as_of)).where(handover.c.wave_id == row.id, handover.c.as_of <= now)
+        ).scalar_one()
+        if now - max(known for known in (row.oldest, row.released_at, worked_on) if known is not None) <= grace:
             continue
         late = connection.execute(
             select(func.count(distinct(delivery.c.learner_id))).where(

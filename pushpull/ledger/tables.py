@@ -108,7 +108,7 @@ delivery = Table(
     Column("due_at", UtcDateTime),
     Column("expires_at", UtcDateTime),  # stale from here on
     Column("attempt", SmallInteger, nullable=False, default=0, server_default="0"),
-    Column("epoch", SmallInteger, nullable=False, default=0, server_default="0"),
+    Column("epoch", Integer, nullable=False, default=0, server_default="0"),
     Column("lease_until", UtcDateTime),
     Column("claimed_by", String(64)),
     Column("handover_id", Uuid),

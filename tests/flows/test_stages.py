@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from channels.parcels import parcel_folder, read
 from flows.cohort_rerun import cohort_rerun
@@ -119,6 +119,20 @@ def test_a_late_dispatch_asks_instead_of_sending(company: Installation, launch_d
     with reading(company.engine) as connection:
         assert connection.execute(select(wave.c.status, wave.c.status_reason)).one() == (WaveStatus.HELD, "misfire")
     assert count(company, ACCEPTED) == 0
+
+
+def test_a_wave_that_workers_are_busy_with_is_not_held(company: Installation, launch_day: datetime) -> None:
+    run(launch, launch_day, campaign=CAMPAIGN)
+    with writing(company.engine) as connection:  # half of Berlin is left over by a worker that is still at it
+        rest = select(learner.c.id).where(learner.c.external_id.in_([f"e{number}" for number in range(0, 20, 2)]))
+        connection.execute(update(delivery).where(delivery.c.learner_id.in_(rest)).values(state="claimed"))
+    run(dispatch, launch_day + timedelta(hours=11))
+    with writing(company.engine) as connection:
+        connection.execute(update(delivery).where(delivery.c.state == "claimed").values(state="planned"))
+    run(dispatch, launch_day + timedelta(hours=13))  # four hours after nine, two after the last handover
+    with reading(company.engine) as connection:
+        assert connection.execute(select(wave.c.status)).scalar_one() == WaveStatus.OPEN
+    assert count(company, delivery.c.state == DeliveryState.CLAIMED) == 0
 
 
 def test_learners_who_join_later_are_reached_by_a_re_run(company: Installation, launch_day: datetime) -> None:

@@ -460,7 +460,7 @@ def upgrade() -> None:
         sa.Column("due_at", UtcDateTime(), nullable=True),
         sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("attempt", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("epoch", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("epoch", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_until", UtcDateTime(), nullable=True),
         sa.Column("claimed_by", sa.String(length=64), nullable=True),
         sa.Column("handover_id", sa.Uuid(), nullable=True),
