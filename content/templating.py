@@ -246,7 +246,8 @@ def fill(template: Template, values: dict[str, Any]) -> str:
     Raises:
         TemplateError: a placeholder has no value, or the result is too long.
     """
-    text = template.render(values)
+    # As Template.render does it, but for a copy of the values: there are no globals to lay under them.
+    text = "".join(template.root_render_func(template.new_context(values, shared=True)))
     if len(text) > MAX_OUTPUT:
         raise TemplateError(f"the filled template is {len(text):,} characters long; at most {MAX_OUTPUT:,} are allowed")
     return text
