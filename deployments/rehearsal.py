@@ -73,6 +73,7 @@ class Rehearsal:
         await self._run(sync)
         for stage in STAGES:
             await self._run(stage, campaign=self.campaign_key)
+        await self._run(dispatch)  # where it is later than the hour of a wave already, its messages are due at once
         while (due := self._next_due(before=ends)) is not None:
             if due - self._answered_until >= _ANSWERS_EVERY:
                 self._answer(until=due)
