@@ -72,7 +72,7 @@ def write_email(message: OutgoingMessage, body: EmailBody, *, date: datetime | N
         f"Message-ID: <{message.delivery_id}@{body.sender_address.rpartition('@')[2]}>",
     ]
     if date is not None:
-        lines.append(f"Date: {format_datetime(date)}")
+        lines.append(f"Date: {_date(date)}")
     if body.reply_to:
         lines.append(f"Reply-To: {_sender('Reply-To', '', body.reply_to)}")
     if body.unsubscribe_url:
@@ -141,19 +141,27 @@ def _content(part: bytes) -> str:
 
 def _part(subtype: str, text: str, boundary: str) -> bytes:
     """One alternative. Text with short lines travels as it is; anything that could not survive that, as base64."""
-    data = text.encode()
-    travels = "\r" not in text and "\0" not in text and boundary not in text
+    data = text.encode()  # looking through bytes is several times as fast as through text
+    is_plain = b"\r" not in data and b"\0" not in data and boundary.encode("ascii") not in data
+    travels = is_plain and not _has_long_line(data)
     if travels:
-        lines = data.split(b"\n")
-        travels = max(map(len, lines)) <= _LONGEST_LINE
-        if travels:
-            data = b"\r\n".join(lines)
+        data = data.replace(b"\n", b"\r\n")
     encoding = ("7bit" if text.isascii() else "8bit") if travels else "base64"
     if not travels:
         data = encodebytes(data).replace(b"\n", b"\r\n")
     head = f"\r\n--{boundary}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n"
     head += f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
     return head.encode("ascii") + data
+
+
+def _has_long_line(data: bytes) -> bool:
+    start = 0
+    while len(data) - start > _LONGEST_LINE:
+        end = data.rfind(b"\n", start, start + _LONGEST_LINE + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _text(field: str, value: str) -> str:
@@ -195,6 +203,11 @@ def _mailbox(field: str, name: str, address: str) -> str:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}" <{local}@{domain}>'
     return f"{_text(field, name)} <{local}@{domain}>"
+
+
+@lru_cache(maxsize=256)
+def _date(date: datetime) -> str:
+    return format_datetime(date)
 
 
 @lru_cache(maxsize=256)
