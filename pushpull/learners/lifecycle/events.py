@@ -127,7 +127,9 @@ def derive_events(conn: Connection, campaign_id: int, *, after_activity_id: int 
     changed = 0
     if items:
         changed += _take_back_voided(conn, campaign_id, items)
-        changed += _from_activity(conn, campaign_id, items, activity.c.id > after_activity_id)
+        newest = conn.execute(select(func.max(activity.c.id))).scalar()
+        if newest is not None and newest > after_activity_id:
+            changed += _from_activity(conn, campaign_id, items, activity.c.id > after_activity_id)
         changed += _from_progress(conn, campaign_id, items)
     if message_class != "mandatory":  # nobody opts out of an obligation
         changed += _from_consent(conn, campaign_id, family)

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, literal,
 from pushpull.db import insert_into
 from pushpull.learners.lifecycle.states import Lifecycle, LifecycleEvent, Rules, fold
 from pushpull.learners.lists import in_ids
-from pushpull.learners.tables import lifecycle, lifecycle_event
+from pushpull.learners.tables import learner, lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import LearnerState, LifecycleKind
 
 #: Learners folded at once.
@@ -96,9 +96,10 @@ def _concerned(conn: Connection, campaign_id: int, as_of: datetime, *, everyone:
         .correlate(lifecycle)
     )
     with_row = select(lifecycle.c.learner_id).where(lifecycle.c.campaign_id == campaign_id)
-    with_events = select(lifecycle_event.c.learner_id).where(
-        lifecycle_event.c.campaign_id == campaign_id, lifecycle_event.c.occurred_at <= as_of
-    )
+    # Asked per learner: the events of a year are many times as many as the learners.
+    of_learner = and_(lifecycle_event.c.campaign_id == campaign_id, lifecycle_event.c.learner_id == learner.c.id)
+    has_event = exists(select(literal(1)).where(of_learner, lifecycle_event.c.occurred_at <= as_of).correlate(learner))
+    with_events = select(learner.c.id.label("learner_id")).where(has_event)
     if everyone:
         statement = union(with_row, with_events)
     else:
@@ -108,7 +109,8 @@ def _concerned(conn: Connection, campaign_id: int, as_of: datetime, *, everyone:
             lifecycle.c.dormant_after <= as_of,
             came_since,
         )
-        no_row = ~exists(select(literal(1)).where(of_row).correlate(lifecycle_event))
+        row = and_(lifecycle.c.campaign_id == campaign_id, lifecycle.c.learner_id == learner.c.id)
+        no_row = ~exists(select(literal(1)).where(row).correlate(learner))
         statement = union(with_row.where(due), with_events.where(no_row))
     named = statement.subquery("concerned")
     return iter(conn.execute(select(named.c.learner_id).order_by(named.c.learner_id)).scalars())
@@ -147,14 +149,15 @@ def _events(conn: Connection, campaign_id: int, people: Sequence[int]) -> Iterat
     meant = set(people)
     current: int | None = None
     events: list[LifecycleEvent] = []
-    for learner_id, kind, occurred_at, source_id in rows:
-        if learner_id not in meant:
-            continue
-        if learner_id != current:
-            if current is not None:
-                yield current, events
-            current, events = learner_id, []
-        events.append(LifecycleEvent(_KINDS[kind], occurred_at, source_id))
+    for some in rows.partitions():
+        for learner_id, kind, occurred_at, source_id in some:
+            if learner_id not in meant:
+                continue
+            if learner_id != current:
+                if current is not None:
+                    yield current, events
+                current, events = learner_id, []
+            events.append(LifecycleEvent(_KINDS[kind], occurred_at, source_id))
     if current is not None:
         yield current, events
 
