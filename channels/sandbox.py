@@ -20,8 +20,8 @@ from channels.base import Limits
 from channels.mime import BadAddress, UnsafeHeader, write_email
 from channels.parcels import DamagedParcel, Parcel, Parcels
 from pushpull.learners.vocabulary import Channel, SuppressionReason
-from pushpull.ledger.messages import CardBody, EmailBody, OutgoingMessage, SmsBody, parse_delivery_id
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, Evidence, Finding, NotSent, Outcome, Rejected
+from pushpull.ledger.messages import CardBody, EmailBody, OutgoingMessage, SharedEmail, SmsBody, parse_delivery_id
+from pushpull.ledger.outcomes import Accepted, ChannelStopped, Evidence, Finding, NotSent, Outcome, Question, Rejected
 
 #: How many messages a sandbox takes at once: what the batch size may be set to.
 BATCH_SIZE = 1000
@@ -62,7 +62,9 @@ class SandboxChannel:
         self._parcels = Parcels(outbox_dir, channel)
         self._clock = clock
 
-    def send(self, messages: Sequence[OutgoingMessage], *, deadline: float) -> Sequence[Outcome]:
+    def send(
+        self, messages: Sequence[OutgoingMessage], *, deadline: float, not_before: Sequence[float] = ()
+    ) -> Sequence[Outcome]:
         """Keep the messages of one handover. See :class:`channels.base.ChannelAdapter`.
 
         Sending a handover again changes nothing and gives the same answers.
@@ -101,7 +103,7 @@ class SandboxChannel:
             for message, outcome in zip(messages, outcomes, strict=True)
         ]
 
-    def look_up(self, handovers: Sequence[tuple[UUID, Sequence[str]]]) -> Sequence[Evidence]:
+    def look_up(self, questions: Sequence[Question]) -> Sequence[Evidence]:
         """What was taken of these deliveries. See :class:`channels.base.ChannelAdapter`.
 
         "Absent" is final: a handover nothing was taken of is closed by the question, so that a writer who was only
@@ -109,8 +111,8 @@ class SandboxChannel:
         """
         return [
             evidence
-            for handover_id, delivery_ids in handovers
-            for evidence in self._findings(handover_id, delivery_ids)
+            for question in questions
+            for evidence in self._findings(question.handover_id, list(question.addresses))
         ]
 
     def _findings(self, handover_id: UUID, delivery_ids: Sequence[str]) -> list[Evidence]:
@@ -139,8 +141,9 @@ class SandboxChannel:
         """The message in its channel's form, or why no provider would take it."""
         try:
             match message.body:
-                case EmailBody() as body if self.channel is Channel.EMAIL:
-                    return write_email(message, body, date=date)
+                case EmailBody() | SharedEmail() as body if self.channel is Channel.EMAIL:
+                    whole = body.filled() if isinstance(body, SharedEmail) else body
+                    return write_email(message, whole, date=date)
                 case SmsBody() as body if self.channel is Channel.SMS:
                     return _text_message(message, body)
                 case CardBody() as body if self.channel in (Channel.TEAMS, Channel.SLACK):

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from uuid import UUID
 
 from channels.base import Limits
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.messages import OutgoingMessage
-from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome
+from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome, Question
 
 #: Decides the outcome of a message before the sink looks at it; None lets it be received and accepted.
 Answer = Callable[[OutgoingMessage], Outcome | None]
@@ -39,7 +38,9 @@ class Sink:
         self._path = path
         self._answer = answer
 
-    def send(self, messages: Sequence[OutgoingMessage], *, deadline: float) -> Sequence[Outcome]:
+    def send(
+        self, messages: Sequence[OutgoingMessage], *, deadline: float, not_before: Sequence[float] = ()
+    ) -> Sequence[Outcome]:
         """Receive the messages, all of them by one write."""
         outcomes = [(self._answer(message) if self._answer else None) for message in messages]
         lines = [
@@ -52,17 +53,17 @@ class Sink:
         accepted = Accepted()
         return [accepted if outcome is None else outcome for outcome in outcomes]
 
-    def look_up(self, handovers: Sequence[tuple[UUID, Sequence[str]]]) -> Sequence[Evidence]:
+    def look_up(self, questions: Sequence[Question]) -> Sequence[Evidence]:
         """Whether each delivery was received with its handover."""
         seen = {tuple(line.split()) for line in self._lines()}
         return [
             Evidence(
                 delivery_id,
-                handover_id.hex,
-                Finding.ACCEPTED if (delivery_id, handover_id.hex) in seen else Finding.ABSENT,
+                question.handover_id.hex,
+                Finding.ACCEPTED if (delivery_id, question.handover_id.hex) in seen else Finding.ABSENT,
             )
-            for handover_id, delivery_ids in handovers
-            for delivery_id in delivery_ids
+            for question in questions
+            for delivery_id in question.addresses
         ]
 
     def received(self) -> Counter[str]:

@@ -13,13 +13,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
 from channels.base import ChannelAdapter, Limits
 from deployments.replay.killing import SILENT
 from flows.dispatch import dispatch
 from pushpull.ledger.messages import OutgoingMessage
-from pushpull.ledger.outcomes import Evidence, Outcome
+from pushpull.ledger.outcomes import Evidence, Outcome, Question
 from pushpull.settings import Settings
 from tasks.installation import assemble, installed
 
@@ -38,18 +37,20 @@ class FallsSilent:
         self.limits: Limits = inner.limits
         self.can_look_up = inner.can_look_up
 
-    def send(self, messages: Sequence[OutgoingMessage], *, deadline: float) -> Sequence[Outcome]:
+    def send(
+        self, messages: Sequence[OutgoingMessage], *, deadline: float, not_before: Sequence[float] = ()
+    ) -> Sequence[Outcome]:
         """Hand over; the last time, stay here."""
-        outcomes = self._inner.send(messages, deadline=deadline)
+        outcomes = self._inner.send(messages, deadline=deadline, not_before=not_before)
         self._left -= 1
         if self._left == 0:
             print(SILENT, flush=True)
             time.sleep(600)
         return outcomes
 
-    def look_up(self, handovers: Sequence[tuple[UUID, Sequence[str]]]) -> Sequence[Evidence]:
+    def look_up(self, questions: Sequence[Question]) -> Sequence[Evidence]:
         """What the inner channel knows."""
-        return self._inner.look_up(handovers)
+        return self._inner.look_up(questions)
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ RANK = {
     DeliveryState.BOUNCED: 4,
 }
 _LEADS_TO = {
+    EventKind.ACCEPTED: DeliveryState.ACCEPTED,
     EventKind.DELIVERED: DeliveryState.DELIVERED,
     EventKind.UNDELIVERED: DeliveryState.UNDELIVERED,
     EventKind.BOUNCED: DeliveryState.BOUNCED,

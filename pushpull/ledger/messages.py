@@ -5,8 +5,9 @@ These values are what `content` fills and `channels` carries; neither knows the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from pushpull.learners.vocabulary import Channel
 
@@ -76,6 +77,54 @@ class EmailBody:
     unsubscribe_url: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EmailTemplate:
+    """An e-mail as everybody of one language and variant gets it, with named places for what differs.
+
+    Compared by identity: messages written from the same template travel in one request.
+
+    Args:
+        subject, html, text: what is said; a place is written as its tag, and no tag is part of another.
+        tags: of all places.
+    """
+
+    subject: str
+    html: str
+    text: str
+    sender_name: str
+    sender_address: str
+    tags: tuple[str, ...]
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedEmail:
+    """An e-mail as its template and what one learner gets in its places.
+
+    Args:
+        values: by tag, escaped for where the tag stands.
+    """
+
+    template: EmailTemplate
+    values: Mapping[str, str]
+    unsubscribe_url: str = ""
+
+    def filled(self) -> EmailBody:
+        """The whole e-mail, as the learner will read it."""
+        subject, html, text = self.template.subject, self.template.html, self.template.text
+        for tag, value in self.values.items():
+            subject, html, text = subject.replace(tag, value), html.replace(tag, value), text.replace(tag, value)
+        return EmailBody(
+            subject=subject,
+            html=html,
+            text=text,
+            sender_name=self.template.sender_name,
+            sender_address=self.template.sender_address,
+            reply_to=self.template.reply_to,
+            unsubscribe_url=self.unsubscribe_url,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class CardBody:
     """A Teams Adaptive Card or Slack blocks: the JSON as text, and the line a notification shows."""
@@ -91,7 +140,24 @@ class SmsBody:
     text: str
 
 
-Body = EmailBody | CardBody | SmsBody
+Body = EmailBody | SharedEmail | CardBody | SmsBody
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """How a bot reaches one person, learned from what the person's Teams sent us.
+
+    Args:
+        service_url: where the Bot Connector of the person's region answers.
+        user_id: the person's id towards the bot, ``29:…``.
+        conversation_id: the one-to-one conversation; empty until it was opened.
+        tenant_id: the person's Entra tenant.
+    """
+
+    service_url: str
+    user_id: str
+    conversation_id: str = ""
+    tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +167,15 @@ class OutgoingMessage:
     Args:
         delivery_id: ``wave-rotation-learner``; travels inside the message so that callbacks find their row.
         handover_id: hex UUID of the provider request this message is part of.
-        to: the address in the channel's own form: e-mail address, E.164 number, Teams or Slack user id.
+        to: the address in the channel's own form: e-mail address, E.164 number, Entra object id, Slack user id.
         to_name: display name; may be empty.
         family: the message family, for unsubscribe groups.
+        is_mandatory: an obligation, which nobody opts out of.
+        campaign: the campaign's key.
+        valid_for: how long from now on it is still worth delivering, and allowed to be: until it is stale or the
+            learner's quiet hours begin; None: no end is known.
+        send_at: for planned mail, when the provider is to send it, UTC; None: now.
+        conversation: what the channel learned about how to reach this person, e.g. a Teams conversation; opaque.
     """
 
     delivery_id: str
@@ -113,6 +185,11 @@ class OutgoingMessage:
     to_name: str
     family: str
     body: Body
+    is_mandatory: bool = False
+    campaign: str = ""
+    valid_for: timedelta | None = None
+    send_at: datetime | None = None
+    conversation: Conversation | None = None
 
 
 def delivery_id(wave_id: int, rotation: int, learner_id: int) -> str:

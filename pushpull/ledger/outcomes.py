@@ -5,9 +5,11 @@ A channel returns outcomes; the ledger settles them. Nothing else crosses that s
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,11 @@ class Accepted:
 
     Args:
         provider_id: the provider's own id of this message, where it names one per message.
+        request_id: the provider's own id of the request, where one request carries many messages.
     """
 
     provider_id: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,39 @@ class Uncertain:
 
 Outcome = Accepted | Rejected | NotSent | Uncertain
 
+#: The reason of :class:`NotSent` when a provider asks everybody to slow down: its ``retry_at`` holds for all workers.
+THROTTLED = "throttled"
+
 
 class Finding(StrEnum):
     """What a look-up at the provider established about one message."""
 
     ACCEPTED = "accepted"
-    ABSENT = "absent"  # the provider surely has not got it
+    ABSENT = "absent"  # the provider does not know it: proof once its own delay is over
+    CANCELLED = "cancelled"  # the provider was told never to send it, and agreed: proof at once
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A handover whose outcome nobody knows, as its channel is asked about it.
+
+    Args:
+        wave_id: which wave's messages it carried.
+        addresses: delivery id to the address it was sent to; None where the address may have changed since.
+        request_id: what the provider calls the request, where it was named before it was made.
+        intended_at: when it was about to be made, the database's clock, UTC.
+        asked_at: the database's clock now.
+        send_at: for planned mail, when the provider is to send it.
+    """
+
+    handover_id: UUID
+    wave_id: int
+    addresses: Mapping[str, str | None]
+    intended_at: datetime
+    asked_at: datetime
+    request_id: str | None = None
+    send_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +110,14 @@ class Evidence:
 
 
 class ChannelStopped(Exception):
-    """The whole channel cannot send: bad credentials, a broken contract. Nothing of the call was processed.
+    """The whole channel cannot send: bad credentials, a broken contract.
 
     Args:
         message: what happened and what to do about it; shown to ops as it stands.
+        outcomes: of the call's messages, in order, where some had been handed over before the channel stopped; empty:
+            nothing of the call was processed.
     """
+
+    def __init__(self, message: str, outcomes: Sequence[Outcome] = ()) -> None:
+        super().__init__(message)
+        self.outcomes = tuple(outcomes)

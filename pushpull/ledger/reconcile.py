@@ -12,20 +12,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, and_, select, update
+from sqlalchemy import Connection, Engine, and_, case, select, update
 
 from pushpull.db import database_now, reading, writing
+from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import learner
+from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import budget
 from pushpull.ledger.campaigns import record
 from pushpull.ledger.messages import delivery_id, parse_delivery_id
-from pushpull.ledger.outcomes import Evidence, Finding
+from pushpull.ledger.outcomes import Evidence, Finding, Question
+from pushpull.ledger.reach import ADDRESS
 from pushpull.ledger.settling import REPEATED, HandoverRef, duplicate_mark, note
 from pushpull.ledger.tables import campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, Reason
 
-#: Asks a provider about deliveries of handovers: ``(channel, [(handover id, [delivery id, …]), …]) -> evidence``.
-LookUp = Callable[[str, Sequence[tuple[UUID, Sequence[str]]]], Sequence[Evidence]]
+#: Asks a channel's provider about handovers.
+LookUp = Callable[[str, Sequence[Question]], Sequence[Evidence]]
 
 _REFERENCE = (
     delivery.c.wave_id,
@@ -139,13 +142,9 @@ def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patie
         # How old a handover is counts from before the question: what is absent then may arrive while it is answered.
         asked_at = database_now(connection)
         doubtful = uncertain(connection)
+        questions = _questions(connection, doubtful, asked_at=asked_at)
     found: dict[tuple[UUID, int], Evidence] = {}
-    for channel in sorted({ref.channel for ref in doubtful}):
-        asked = [
-            (ref.id, [delivery_id(ref.wave_id, ref.rotation, learner_id) for learner_id in ref.learner_ids])
-            for ref in doubtful
-            if ref.channel == channel
-        ]
+    for channel, asked in sorted(questions.items()):
         for evidence in look_up(channel, asked):
             _, _, learner_id = parse_delivery_id(evidence.delivery_id)
             found[UUID(evidence.handover_id), learner_id] = evidence
@@ -156,6 +155,37 @@ def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patie
             for outcome, count in settled.items():
                 totals[outcome] += count
     return Reconciled(**totals)
+
+
+def _questions(
+    connection: Connection, doubtful: Sequence[HandoverRef], *, asked_at: datetime
+) -> dict[str, list[Question]]:
+    """What to ask, by channel."""
+    questions: dict[str, list[Question]] = {}
+    for ref in doubtful:
+        made = connection.execute(
+            select(handover.c.request_id, handover.c.intended_at, handover.c.send_at).where(handover.c.id == ref.id)
+        ).one()
+        # An address that was changed since may not be the one the message went to: asking about it would prove nothing.
+        address = case((learner.c.updated_at <= made.intended_at, ADDRESS[Channel(ref.channel)]))
+        known = dict(
+            connection.execute(select(learner.c.id, address).where(in_ids(learner.c.id, ref.learner_ids))).all()
+        )
+        questions.setdefault(ref.channel, []).append(
+            Question(
+                handover_id=ref.id,
+                wave_id=ref.wave_id,
+                addresses={
+                    delivery_id(ref.wave_id, ref.rotation, learner_id): known.get(learner_id)
+                    for learner_id in ref.learner_ids
+                },
+                intended_at=made.intended_at,
+                asked_at=asked_at,
+                request_id=made.request_id,
+                send_at=made.send_at,
+            )
+        )
+    return questions
 
 
 def _settle(
@@ -183,7 +213,7 @@ def _settle(
         finding = evidence.finding if evidence else Finding.UNKNOWN
         if finding is Finding.ACCEPTED:
             decided["accepted"].append(learner_id)
-        elif finding is Finding.ABSENT and age >= patience.settle:
+        elif finding is Finding.CANCELLED or (finding is Finding.ABSENT and age >= patience.settle):
             decided["planned"].append(learner_id)
         elif age >= patience.park:
             may_repeat = message_class == MessageClass.MANDATORY and mark is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     Float,
@@ -136,6 +137,7 @@ handover = Table(
     Column("deadline_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     Column("request_id", String(255)),  # the provider's id of the request
+    Column("send_at", UtcDateTime),  # planned mail: when the provider sends it; null: at once
     Column("content_hash", String(64)),
     Column("accepted", Integer, nullable=False, default=0, server_default="0"),
     Column("rejected", Integer, nullable=False, default=0, server_default="0"),
@@ -209,6 +211,68 @@ channel_pause = Table(
     Column("until", UtcDateTime),  # null: until a person resumes it
     Column("reason", Text, nullable=False),
     Column("paused_at", UtcDateTime, nullable=False),
+)
+
+provider_pace = Table(
+    "provider_pace",
+    metadata,
+    # How fast everybody together may hand over to a provider, by the database's clock.
+    Column("channel", String(16), primary_key=True),
+    Column("next_slot_at", UtcDateTime, nullable=False),  # the first instant nobody has taken yet
+    Column("throttled_until", UtcDateTime),  # the provider asked everybody to wait
+    Column("mandatory_until", UtcDateTime),  # obligations are being sent: nudges let them go first
+)
+
+provider_object = Table(
+    "provider_object",
+    metadata,
+    # What was made at a provider for us, by our own name: the unsubscribe group of a family, a webhook.
+    Column("provider", String(32), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
+callback = Table(
+    "callback",
+    metadata,
+    # Everything a provider told us, as it was told, before anything is made of it.
+    Column("id", BigKey, primary_key=True),
+    Column("provider", String(32), nullable=False),
+    Column("event_key", String(255), nullable=False),  # the provider's own id of the event, or a hash of it
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("body", Text, nullable=False),  # one event as JSON
+    Column("state", String(16), nullable=False),  # CallbackState: new | folded | orphan | ignored | poison | expired
+    Column("note", String(255)),
+    Column("folded_at", UtcDateTime),
+    UniqueConstraint("provider", "event_key"),
+    Index("ix_callback_state_id", "state", "id"),
+)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    # How a bot reaches a person, learned from the activities the person's client sent.
+    Column("channel", String(16), primary_key=True),
+    Column("address", String(255), primary_key=True),  # the learner's address on the channel: the Entra object id
+    Column("service_url", Text, nullable=False),
+    Column("user_id", String(255), nullable=False),  # towards the bot: "29:…"
+    Column("conversation_id", Text, nullable=False, default=""),
+    Column("tenant_id", String(64), nullable=False, default=""),
+    Column("is_installed", Boolean, nullable=False, default=True),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+card_update = Table(
+    "card_update",
+    metadata,
+    # Cards that were changed to "done, thanks" after their learner completed what they ask for.
+    Column("wave_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rotation", SmallInteger, primary_key=True, autoincrement=False),
+    Column("learner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", String(16), nullable=False),  # updated | gone
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 audit = Table(

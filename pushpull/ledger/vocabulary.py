@@ -116,12 +116,14 @@ class HoldReason(StrEnum):
 
     APPROVAL = "approval"
     MISFIRE = "misfire"
+    PREFLIGHT = "preflight"
     STOP_SIGNAL = "stop_signal"
 
 
 class EventKind(StrEnum):
     """Facts that come back about a delivery."""
 
+    ACCEPTED = "accepted"  # the provider says it has the message
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     BOUNCED = "bounced"
@@ -130,3 +132,14 @@ class EventKind(StrEnum):
     COMPLAINED = "complained"
     OPTED_OUT = "opted_out"
     REPLIED = "replied"
+
+
+class CallbackState(StrEnum):
+    """What became of something a provider told us."""
+
+    NEW = "new"
+    FOLDED = "folded"
+    ORPHAN = "orphan"  # about a delivery or a person we do not know, yet
+    IGNORED = "ignored"  # means nothing to us
+    POISON = "poison"  # cannot be understood
+    EXPIRED = "expired"  # an orphan nobody claimed for seven days

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.messages import Body, CardBody, EmailBody, OutgoingMessage, SmsBody
+from pushpull.ledger.outcomes import Question
 
 HANDOVER = UUID("11111111-2222-4333-8444-555555555555")
 
@@ -47,4 +49,24 @@ def a_message(
         to_name=to_name,
         family="learning",
         body=body or BODIES[channel],
+    )
+
+
+def a_question(
+    handover: UUID,
+    *deliveries: str,
+    to: str | None = None,
+    asked_after: timedelta = timedelta(minutes=20),
+    request_id: str | None = None,
+    send_at: datetime | None = None,
+) -> Question:
+    intended_at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    return Question(
+        handover_id=handover,
+        wave_id=5,
+        addresses=dict.fromkeys(deliveries, to),
+        intended_at=intended_at,
+        asked_at=intended_at + asked_after,
+        request_id=request_id,
+        send_at=send_at,
     )

@@ -23,7 +23,7 @@ from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.messages import CardBody, EmailBody, OutgoingMessage, SmsBody
 from pushpull.ledger.outcomes import Accepted, ChannelStopped, Finding, NotSent, Outcome, Rejected
 from pushpull.settings import Settings
-from tests.channels.letters import ADDRESSES, BODIES, HANDOVER, a_message
+from tests.channels.letters import ADDRESSES, BODIES, HANDOVER, a_message, a_question
 
 unicode = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -33,7 +33,7 @@ def send(adapter: SandboxChannel, *messages: OutgoingMessage) -> list[Outcome]:
 
 
 def finding(adapter: SandboxChannel, delivery: str = "5-0-17", handover: UUID = HANDOVER) -> Finding:
-    (evidence,) = adapter.look_up([(handover, [delivery])])
+    (evidence,) = adapter.look_up([a_question(handover, delivery)])
     assert (evidence.delivery_id, evidence.handover_id) == (delivery, handover.hex)
     return evidence.finding
 
@@ -50,7 +50,7 @@ def test_every_channel_takes_a_message_and_remembers_it(channel: Channel, tmp_pa
     assert adapter.can_look_up
     assert adapter.send([a_message(channel)], deadline=time.monotonic() + 30) == [Accepted()]
     assert list(taken(tmp_path, channel)) == ["5-0-17"]
-    assert adapter.look_up([(HANDOVER, ["5-0-17"])])[0].finding is Finding.ACCEPTED
+    assert adapter.look_up([a_question(HANDOVER, "5-0-17")])[0].finding is Finding.ACCEPTED
 
 
 def test_sending_a_handover_again_changes_nothing(tmp_path: Path) -> None:
@@ -231,8 +231,9 @@ def test_a_writer_killed_at_any_time_leaves_whole_handovers_or_none(after_ms: in
     adapter = SandboxChannel(Channel.EMAIL, tmp_path)
     for n in range(1, last + 1):
         ids = [f"5-0-{n * 50 + i}" for i in range(50)]
-        assert {each.finding for each in adapter.look_up([(UUID(int=n), ids)])} == {Finding.ACCEPTED}
-    in_doubt = adapter.look_up([(UUID(int=last + 1), [f"5-0-{(last + 1) * 50 + i}" for i in range(50)])])
+        assert {each.finding for each in adapter.look_up([a_question(UUID(int=n), *ids)])} == {Finding.ACCEPTED}
+    ids = [f"5-0-{(last + 1) * 50 + i}" for i in range(50)]
+    in_doubt = adapter.look_up([a_question(UUID(int=last + 1), *ids)])
     assert len({each.finding for each in in_doubt}) == 1
     assert {len(parcels.read(path).sizes) for path in parcels.parcel_folder(tmp_path).glob("email/*/*")} <= {0, 50}
 
@@ -249,5 +250,5 @@ def test_the_sink_counts_every_arrival(tmp_path: Path) -> None:
     assert sink.send(messages, deadline=0) == [Accepted(), refused, Accepted()]
     sink.send(messages[:1], deadline=0)
     assert sink.received() == {"5-0-1": 2, "5-0-3": 1}
-    findings = {each.delivery_id: each.finding for each in sink.look_up([(HANDOVER, ["5-0-1", "5-0-2"])])}
+    findings = {each.delivery_id: each.finding for each in sink.look_up([a_question(HANDOVER, "5-0-1", "5-0-2")])}
     assert findings == {"5-0-1": Finding.ACCEPTED, "5-0-2": Finding.ABSENT}

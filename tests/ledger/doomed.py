@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -20,7 +19,7 @@ from pushpull.ledger.claims import Batch
 from pushpull.ledger.drain import DrainOptions, DrainResult, Shard, Step, drain
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import delivery_id
-from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome
+from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome, Question
 from tests.ledger.builders import NO_CAPS, terms_of
 
 #: Points within a call, beside the drain's own steps.
@@ -83,13 +82,17 @@ def received(path: Path) -> Counter[str]:
     return Counter(line.split()[0] for line in _lines(path))
 
 
-def look_up(path: Path, asked: Sequence[tuple[UUID, Sequence[str]]]) -> list[Evidence]:
+def look_up(path: Path, asked: Sequence[Question]) -> list[Evidence]:
     """What the provider says about deliveries of handovers."""
     known = {tuple(line.split()) for line in _lines(path)}
     return [
-        Evidence(each, handover_id.hex, Finding.ACCEPTED if (each, handover_id.hex) in known else Finding.ABSENT)
-        for handover_id, deliveries in asked
-        for each in deliveries
+        Evidence(
+            each,
+            question.handover_id.hex,
+            Finding.ACCEPTED if (each, question.handover_id.hex) in known else Finding.ABSENT,
+        )
+        for question in asked
+        for each in question.addresses
     ]
 
 

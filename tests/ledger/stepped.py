@@ -27,6 +27,7 @@ from pushpull.ledger.outcomes import (
     Finding,
     NotSent,
     Outcome,
+    Question,
     Rejected,
     Uncertain,
 )
@@ -110,13 +111,13 @@ class Provider:
                 ).one()
                 assert (state, handover_id) == (DeliveryState.HANDING_OVER, each.id)
 
-    def look_up(self, asked: Sequence[tuple[UUID, Sequence[str]]], *, tells: Callable[[str], bool]) -> list[Evidence]:
+    def look_up(self, asked: Sequence[Question], *, tells: Callable[[str], bool]) -> list[Evidence]:
         """Evidence about the deliveries it chooses to tell of; the rest is unknown."""
         found = []
-        for handover_id, deliveries in asked:
-            for each in deliveries:
-                finding = Finding.ACCEPTED if each in self.in_handover[handover_id] else Finding.ABSENT
-                found.append(Evidence(each, handover_id.hex, finding if tells(each) else Finding.UNKNOWN))
+        for question in asked:
+            for each in question.addresses:
+                finding = Finding.ACCEPTED if each in self.in_handover[question.handover_id] else Finding.ABSENT
+                found.append(Evidence(each, question.handover_id.hex, finding if tells(each) else Finding.UNKNOWN))
         return found
 
 

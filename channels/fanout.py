@@ -1,0 +1,143 @@
+"""Handing over messages one request each: several at a time, each in its slot of the provider's rate.
+
+Where a provider asks everybody to wait, or stops the channel, the rest of the handover is not tried: it was not sent,
+and the ledger is told so message by message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+
+from channels.answers import unanswered
+from channels.wire import Failure
+from pushpull.ledger.messages import OutgoingMessage
+from pushpull.ledger.outcomes import THROTTLED, ChannelStopped, NotSent, Outcome, Uncertain
+
+#: Makes the request of one message, by the deadline in monotonic seconds.
+Call = Callable[[OutgoingMessage, float], Outcome]
+
+
+class FanOut:
+    """A few threads that make requests.
+
+    Args:
+        at_once: how many requests may be under way at the same time.
+        name: of the threads.
+        monotonic, sleep: the clock, and waiting by it.
+    """
+
+    def __init__(
+        self,
+        at_once: int,
+        name: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._at_once = at_once
+        self._name = name
+        self._monotonic, self._sleep = monotonic, sleep
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = Lock()
+
+    def send(
+        self, messages: Sequence[OutgoingMessage], call: Call, *, deadline: float, not_before: Sequence[float] = ()
+    ) -> list[Outcome]:
+        """Make one request per message; returns their outcomes in order.
+
+        Args:
+            not_before: monotonic seconds per message at which its slot begins; empty: at once.
+
+        Raises:
+            ChannelStopped: a request found the whole channel unusable; it carries what became of every message.
+        """
+        run = _Run(messages, call, deadline, not_before, self._monotonic, self._sleep)
+        threads = min(self._at_once, len(messages))
+        if threads <= 1:
+            run.work()
+        else:
+            for working in [self._threads().submit(run.work) for _ in range(threads)]:
+                working.result()
+        return run.result()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._at_once, self._name)
+            return self._pool
+
+
+class _Run:
+    """One handover under way."""
+
+    def __init__(
+        self,
+        messages: Sequence[OutgoingMessage],
+        call: Call,
+        deadline: float,
+        not_before: Sequence[float],
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._messages, self._call, self._deadline = messages, call, deadline
+        self._not_before, self._monotonic, self._sleep = not_before, monotonic, sleep
+        self._outcomes: list[Outcome | None] = [None] * len(messages)
+        self._next = iter(range(len(messages)))
+        self._lock = Lock()
+        self._over = Event()
+        self._rest: Outcome = NotSent("deadline_passed")
+        self._stopped: ChannelStopped | None = None
+
+    def work(self) -> None:
+        """Take message after message until none is left or the channel is over."""
+        while not self._over.is_set():
+            with self._lock:
+                position = next(self._next, None)
+            if position is None:
+                return
+            self._outcomes[position] = self._one(position)
+
+    def _one(self, position: int) -> Outcome | None:
+        if not self._has_come(position):
+            return NotSent("deadline_passed")
+        if self._over.is_set():
+            return None
+        try:
+            outcome = self._call(self._messages[position], self._deadline)
+        except ChannelStopped as stopped:
+            self._end(NotSent("channel_stopped"), stopped)
+            return None
+        except Failure as failure:
+            return unanswered(failure)
+        except Exception as defect:  # noqa: BLE001  # whatever it was, bytes may have left
+            return Uncertain(f"defect:{type(defect).__name__}")
+        if isinstance(outcome, NotSent) and outcome.reason == THROTTLED:
+            self._end(outcome)
+        return outcome
+
+    def _has_come(self, position: int) -> bool:
+        """Wait for a message's slot; whether there is time left in it."""
+        if self._not_before:
+            slot = self._not_before[position]
+            wait = slot - self._monotonic()
+            if slot >= self._deadline:
+                return False
+            if wait > 0:
+                self._sleep(wait)
+        return self._monotonic() < self._deadline
+
+    def _end(self, rest: Outcome, stopped: ChannelStopped | None = None) -> None:
+        with self._lock:
+            if not self._over.is_set():
+                self._rest, self._stopped = rest, stopped
+                self._over.set()
+
+    def result(self) -> list[Outcome]:
+        """The outcomes, in order."""
+        outcomes = [self._rest if outcome is None else outcome for outcome in self._outcomes]
+        if self._stopped is not None:
+            raise ChannelStopped(str(self._stopped), outcomes)
+        return outcomes
