@@ -108,6 +108,7 @@ def _installation(url: str, folder: Path) -> Installation:
             database_url=url,
             content_dir=CONTENT,
             outbox_dir=folder,
+            channels="sandbox",
             cap_per_day=50,
             cap_per_week=500,
             cap_per_month=2000,

@@ -1,5 +1,6 @@
-"""What an adapter must know of the organisation's account at each provider. Where it comes from is not decided here:
-settings (`pushpull.settings`) or Prefect blocks (`channels.credentials`).
+"""What an adapter must know of the organisation's account at each provider, as the settings say it.
+
+Where credentials are kept in Prefect blocks instead, `channels.credentials` has put them into the settings before.
 """
 
 from __future__ import annotations
@@ -8,6 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
+
+from pushpull.settings import Settings, names_in
+
+#: Where, below our public address, Twilio reports what became of a text message.
+TWILIO_STATUS_PATH = "/callbacks/twilio/status"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +98,82 @@ class SlackAccount:
     signing_secret: SecretStr | None = None
     base_url: str = "https://slack.com/api/"
     per_second: float | None = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """The organisation's accounts; None: there is none."""
+
+    sendgrid: SendGridAccount | None = None
+    microsoft: MicrosoftAccount | None = None
+    twilio: TwilioAccount | None = None
+    slack: SlackAccount | None = None
+
+
+def accounts_of(chosen: Settings, *, groups: Mapping[str, int] | None = None) -> Accounts:
+    """The accounts whose credentials are set, whether or not their channels are listed.
+
+    Args:
+        groups: SendGrid's unsubscribe groups, by message family.
+    """
+    return Accounts(
+        sendgrid=_sendgrid(chosen, groups or {}),
+        microsoft=_microsoft(chosen),
+        twilio=_twilio(chosen),
+        slack=_slack(chosen),
+    )
+
+
+def _sendgrid(chosen: Settings, groups: Mapping[str, int]) -> SendGridAccount | None:
+    if not chosen.sendgrid_api_key:
+        return None
+    keys = (chosen.sendgrid_webhook_key, chosen.sendgrid_webhook_key_previous)
+    return SendGridAccount(
+        api_key=chosen.sendgrid_api_key,
+        base_url=chosen.sendgrid_url,
+        webhook_keys=tuple(key for key in keys if key),
+        groups=dict(groups),
+        per_second=chosen.sendgrid_per_second or None,
+    )
+
+
+def _microsoft(chosen: Settings) -> MicrosoftAccount | None:
+    if not (chosen.teams_tenant_id and chosen.teams_client_id and chosen.teams_client_secret):
+        return None
+    return MicrosoftAccount(
+        tenant_id=chosen.teams_tenant_id,
+        client_id=chosen.teams_client_id,
+        client_secret=chosen.teams_client_secret,
+        teams_app_id=chosen.teams_app_id,
+        login_url=chosen.login_url,
+        graph_url=chosen.graph_url,
+        bot_url=chosen.bot_url,
+        openid_url=chosen.teams_openid_url,
+        service_hosts=names_in(chosen.teams_service_hosts),
+        per_second=chosen.teams_per_second or None,
+    )
+
+
+def _twilio(chosen: Settings) -> TwilioAccount | None:
+    if not (chosen.twilio_account_sid and chosen.twilio_auth_token and chosen.twilio_messaging_service_sid):
+        return None
+    return TwilioAccount(
+        account_sid=chosen.twilio_account_sid,
+        auth_token=chosen.twilio_auth_token,
+        auth_token_previous=chosen.twilio_auth_token_previous,
+        messaging_service_sid=chosen.twilio_messaging_service_sid,
+        base_url=chosen.twilio_url,
+        callback_url=f"{chosen.base_url.rstrip('/')}{TWILIO_STATUS_PATH}",
+        per_second=chosen.twilio_per_second or None,
+    )
+
+
+def _slack(chosen: Settings) -> SlackAccount | None:
+    if not chosen.slack_bot_token:
+        return None
+    return SlackAccount(
+        bot_token=chosen.slack_bot_token,
+        signing_secret=chosen.slack_signing_secret,
+        base_url=chosen.slack_url,
+        per_second=chosen.slack_per_second or None,
+    )

@@ -29,7 +29,7 @@ def _settings(error: Exception) -> str | None:
     problems = []
     for each in error.errors(include_url=False):
         place = ".".join(str(part) for part in each["loc"])
-        name = f"PUSHPULL_{place.upper()}: " if of_settings else f"{place}: " if place else ""
+        name = f"{f'PUSHPULL_{place.upper()}' if of_settings else place}: " if place else ""
         problems.append(name + each["msg"].removeprefix("Value error, "))
     return "; ".join(problems) + ("; see .env.example, and run `pushpull doctor`" if of_settings else "")
 

@@ -59,7 +59,8 @@ def _python() -> Check:
 
 def _unusable(error: ValidationError) -> Iterator[Check]:
     for problem in error.errors():
-        name = f"PUSHPULL_{'_'.join(str(part) for part in problem['loc'])}".upper()
+        place = "_".join(str(part) for part in problem["loc"])
+        name = f"PUSHPULL_{place.upper()}" if place else "settings"
         found = problem["msg"].removeprefix("Value error, ")
         yield Check(name, Health.BAD, found, "correct it in the environment or in .env; see .env.example")
 

@@ -5,11 +5,17 @@ Each field's description is its documentation: ``pushpull doctor`` and ``.env.ex
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: Where the repository's own content lives, when no other folder is named.
@@ -17,6 +23,27 @@ _CONTENT = Path(__file__).resolve().parent.parent / "content"
 
 #: A key that is public on purpose: enough for the sandbox, refused wherever real messages leave.
 SANDBOX_KEY = "sandbox-only-not-a-secret"
+
+#: What PUSHPULL_CHANNELS says while nothing leaves the machine.
+SANDBOX = "sandbox"
+#: The channels with a real provider, and the settings without which it cannot be spoken to.
+CREDENTIALS: Mapping[str, Sequence[str]] = {
+    "email": ("sendgrid_api_key",),
+    "teams": ("teams_tenant_id", "teams_client_id", "teams_client_secret"),
+    "sms": ("twilio_account_sid", "twilio_auth_token", "twilio_messaging_service_sid"),
+    "slack": ("slack_bot_token",),
+}
+#: The setting that says where a channel's messages are sent.
+_ADDRESSES: Mapping[str, str] = {"email": "sendgrid_url", "teams": "bot_url", "sms": "twilio_url", "slack": "slack_url"}
+#: What the values of some settings begin with, to find those that were mistaken for each other.
+_BEGINNINGS: Mapping[str, str] = {
+    "sendgrid_api_key": "SG.",
+    "twilio_account_sid": "AC",
+    "twilio_messaging_service_sid": "MG",
+    "slack_bot_token": "xoxb-",
+}
+#: A public key on the curve P-256 as SubjectPublicKeyInfo (RFC 5480): so many bytes.
+_P256_BYTES = 91
 
 
 class Settings(BaseSettings):
@@ -26,7 +53,9 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is not usable; the message names the variable's field.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PUSHPULL_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PUSHPULL_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: str = Field(
         "sqlite:///var/pushpull.db",
@@ -37,9 +66,12 @@ class Settings(BaseSettings):
         Path("var/outbox"), description="Where the sandbox writes messages instead of sending them."
     )
     channels: str = Field(
-        "sandbox",
-        description="Which channel set sends: 'sandbox' (nothing leaves the machine). Real providers follow.",
-        pattern="^sandbox$",
+        SANDBOX,
+        description="'sandbox' (nothing leaves the machine), or those that really send: email, teams, sms, slack.",
+    )
+    credentials_block: str = Field(
+        "",
+        description="Name of the Prefect blocks that hold the providers' credentials; empty: the variables below.",
     )
     base_url: str = Field(
         "http://127.0.0.1:8080", description="Public address of the web app; links in messages start with it."
@@ -82,6 +114,78 @@ class Settings(BaseSettings):
         180.0, description="A wave later than this asks a person instead of sending, in minutes.", gt=0
     )
 
+    sendgrid_api_key: SecretStr | None = Field(
+        None, description="E-mail: API key with the scopes of docs/channels.md; begins with SG."
+    )
+    sendgrid_url: str = Field(
+        "https://api.sendgrid.com", description="E-mail: SendGrid's API; https://api.eu.sendgrid.com for EU accounts."
+    )
+    sendgrid_webhook_key: str = Field(
+        "", description="E-mail: verification key of the signed event webhook (base64); empty: events are refused."
+    )
+    sendgrid_webhook_key_previous: str = Field(
+        "", description="E-mail: the former verification key, still accepted while it is being rotated out."
+    )
+    sendgrid_per_second: float = Field(
+        0.0, description="E-mail: most messages per second by all workers together; 0: no limit.", ge=0
+    )
+    sendgrid_dkim_selectors: str = Field(
+        "s1,s2", description="E-mail: DKIM selectors whose DNS records the preflight looks for, comma-separated."
+    )
+    email_plan_ahead_minutes: int = Field(
+        0,
+        description="E-mail: hand over so many minutes early (16 to 4320) and let SendGrid wait; 0: when it is due.",
+        ge=0,
+        le=4320,
+    )
+    teams_tenant_id: str = Field("", description="Teams: id of the organisation's Entra tenant.")
+    teams_client_id: str = Field("", description="Teams: id of the app registration, which is the bot's id too.")
+    teams_client_secret: SecretStr | None = Field(None, description="Teams: client secret of the app registration.")
+    teams_app_id: str = Field(
+        "", description="Teams: id of the bot's app in the Teams catalogue; empty: no installing, no activity feed."
+    )
+    teams_per_second: float = Field(
+        25.0, description="Teams: most messages per second by all workers together; 0: no limit.", ge=0
+    )
+    teams_openid_url: str = Field(
+        "https://login.botframework.com/v1/.well-known/openidconfiguration",
+        description="Teams: where the Bot Connector publishes the keys its requests are signed with.",
+    )
+    teams_service_hosts: str = Field(
+        "smba.trafficmanager.net,.botframework.com,.infra.gov.teams.microsoft.us",
+        description="Teams: hosts (or endings from a dot on) that the bot's tokens may be sent to, comma-separated.",
+    )
+    login_url: str = Field("https://login.microsoftonline.com", description="Teams: Microsoft's token service.")
+    graph_url: str = Field("https://graph.microsoft.com/v1.0", description="Teams: Microsoft Graph.")
+    bot_url: str = Field(
+        "https://smba.trafficmanager.net/teams",
+        description="Teams: the Bot Connector for people whose own service address is not known yet.",
+    )
+    twilio_account_sid: str = Field("", description="SMS: account SID; begins with AC.")
+    twilio_auth_token: SecretStr | None = Field(None, description="SMS: auth token; callbacks are signed with it too.")
+    twilio_auth_token_previous: SecretStr | None = Field(
+        None, description="SMS: the former auth token, still accepted in callbacks while it is being rotated out."
+    )
+    twilio_messaging_service_sid: str = Field("", description="SMS: messaging service SID; begins with MG.")
+    twilio_url: str = Field("https://api.twilio.com", description="SMS: Twilio's API.")
+    twilio_per_second: float = Field(
+        1.0, description="SMS: most messages per second by all workers together (a long code: 1); 0: no limit.", ge=0
+    )
+    slack_bot_token: SecretStr | None = Field(None, description="Slack: bot token of the app; begins with xoxb-.")
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="Slack: signing secret of the app; empty: events from Slack are refused."
+    )
+    slack_url: str = Field("https://slack.com/api/", description="Slack: its Web API.")
+    slack_per_second: float = Field(
+        1.0, description="Slack: most messages per second by all workers together; 0: no limit.", ge=0
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[info.field_name or ""]
+        return None if value == "" and field.default is None else value
+
     @field_validator("timezone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
@@ -91,10 +195,119 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin") from error
         return value
 
+    @field_validator("channels")
+    @classmethod
+    def _channels_exist(cls, value: str) -> str:
+        named = _listed(value)
+        unknown = [name for name in named if name != SANDBOX and name not in CREDENTIALS]
+        if unknown or not named:
+            offer = f"write {SANDBOX}, or one or more of {', '.join(CREDENTIALS)}, with commas between"
+            raise ValueError(f"{', '.join(map(repr, unknown)) or 'nothing'} is no channel; {offer}")
+        if SANDBOX in named and len(named) > 1:
+            raise ValueError(f"{SANDBOX} stands alone: a channel that is not listed sends nothing anyway")
+        if len(set(named)) < len(named):
+            raise ValueError("a channel is named twice")
+        return ",".join(named)
+
+    @field_validator("sendgrid_webhook_key", "sendgrid_webhook_key_previous")
+    @classmethod
+    def _is_a_public_key(cls, value: str) -> str:
+        try:
+            size = len(base64.b64decode(value, validate=True))
+        except (binascii.Error, ValueError):
+            size = -1
+        if value and size != _P256_BYTES:
+            raise ValueError(
+                "this is not the verification key of a signed event webhook; copy it from SendGrid's "
+                "Settings → Mail Settings → Event Webhook → Signature Verification"
+            )
+        return value
+
+    @field_validator("email_plan_ahead_minutes")
+    @classmethod
+    def _early_enough(cls, value: int) -> int:
+        if 0 < value < 16:
+            raise ValueError("SendGrid plans no mail less than 15 minutes ahead; write 0, or 16 and more")
+        return value
+
+    @field_validator("sendgrid_url", "twilio_url", "slack_url", "login_url", "graph_url", "bot_url", "teams_openid_url")
+    @classmethod
+    def _secrets_travel_encrypted(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not parts.hostname or parts.scheme not in {"http", "https"}:
+            raise ValueError("this is not an address such as https://api.example.com")
+        if parts.scheme == "http" and not is_this_machine(value):
+            raise ValueError("credentials would travel unencrypted; write https://")
+        return value
+
+    @model_validator(mode="after")
+    def _can_really_send(self) -> Settings:
+        if problems := list(_problems(self)):
+            raise ValueError("; ".join(problems))
+        return self
+
     @property
     def link_key_is_public(self) -> bool:
         """Whether links are signed with the key everybody knows."""
         return self.link_key.get_secret_value() == SANDBOX_KEY
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether nothing leaves the machine."""
+        return self.channels == SANDBOX
+
+    @property
+    def real_channels(self) -> tuple[str, ...]:
+        """The channels that speak to their real provider."""
+        return () if self.is_sandbox else tuple(_listed(self.channels))
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether an address is of this machine alone, as a stand-in's is."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of a comma-separated setting."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _listed(channels: str) -> list[str]:
+    return [name.lower() for name in names_in(channels)]
+
+
+def _problems(chosen: Settings) -> Iterator[str]:
+    """What keeps the listed channels from sending, in words that never repeat a secret."""
+    if chosen.is_sandbox:
+        return
+    for channel in chosen.real_channels:
+        missing = [] if chosen.credentials_block else [n for n in CREDENTIALS[channel] if not _text(chosen, n)]
+        if missing:
+            names = ", ".join(f"PUSHPULL_{name.upper()}" for name in missing)
+            yield f"the channel {channel} needs {names} (or PUSHPULL_CREDENTIALS_BLOCK); see docs/channels.md"
+        for name in CREDENTIALS[channel]:
+            beginning, text = _BEGINNINGS.get(name, ""), _text(chosen, name)
+            if text and not text.startswith(beginning):
+                yield f"PUSHPULL_{name.upper()} must begin with {beginning}: is it another one's value?"
+    real = [channel for channel in chosen.real_channels if not is_this_machine(getattr(chosen, _ADDRESSES[channel]))]
+    if not real:
+        return  # a rehearsal against a stand-in
+    if is_this_machine(chosen.base_url):
+        yield f"PUSHPULL_BASE_URL is of this machine alone: nobody who gets a message by {real[0]} can open its links"
+        return
+    if chosen.link_key_is_public:
+        yield "PUSHPULL_LINK_KEY is still the public one, with which anybody can sign links; set 32 random bytes"
+    if not chosen.base_url.startswith("https://"):
+        yield "PUSHPULL_BASE_URL must begin with https:// once real messages carry its links"
+
+
+def _text(chosen: Settings, name: str) -> str:
+    value = getattr(chosen, name)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value or ""
 
 
 @lru_cache

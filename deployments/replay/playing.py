@@ -121,6 +121,7 @@ def _settings(data: Dataset, work_dir: Path, database_url: str | None) -> Settin
         database_url=database_url or f"sqlite:///{work_dir / 'replay.db'}",
         content_dir=write_content(work_dir / "content", data, repository_content),
         outbox_dir=work_dir / "outbox",
+        channels="sandbox",  # whatever this machine is set to: nothing of a replay may leave it
         batch_size=_BATCH_SIZE,
         settle_minutes=0.001,  # the sandbox remembers at once what it took
         timezone=TIMEZONE,

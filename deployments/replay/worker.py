@@ -59,7 +59,7 @@ def main() -> None:
     arguments.add_argument("--as-of", type=datetime.fromisoformat, required=True)
     arguments.add_argument("--after", type=int, required=True)
     given = arguments.parse_args()
-    here = assemble(Settings(), clock=lambda: given.as_of)
+    here = assemble(Settings(channels="sandbox"), clock=lambda: given.as_of)
     silent = {channel: FallsSilent(adapter, after=given.after) for channel, adapter in here.adapters.items()}
     with installed(replace(here, adapters=silent)):
         asyncio.run(dispatch.fn(as_of=given.as_of.isoformat()))
