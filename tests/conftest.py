@@ -13,6 +13,8 @@ from pushpull.db import open_database
 from pushpull.migrations import upgrade
 from tests import postgres
 
+pytest_plugins = ["tests.standin.fixtures"]
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -98,6 +99,9 @@ class Provider:
         self.lock = Lock()
         self._taken: list[Taken] = []
         self._callbacks: list[Callback] = []
+        self._came: list[tuple[float, int]] = []
+        self._look_ups = 0
+        self._lag_seconds, self._lag_look_ups = 0.0, 0
 
     def answer(self, request: Request) -> Reply:
         """Process a request and answer it."""
@@ -107,6 +111,10 @@ class Provider:
         """The provider's own 429, without Retry-After: faults add the header they play."""
         raise NotImplementedError
 
+    def unauthorized(self, request: Request) -> Reply:
+        """The provider's own 401, as for a token that has expired or was revoked."""
+        return Reply(401, {"message": "unauthorized"}, {"WWW-Authenticate": "Bearer"})
+
     def broken(self, request: Request, status: int) -> Reply:
         """The provider's own answer with a 5xx status."""
         return Reply(status, {"message": "internal error"})
@@ -115,11 +123,28 @@ class Provider:
         """Keep what was taken."""
         with self.lock:
             self._taken.append(message)
+            self._came.append((monotonic(), self._look_ups))
 
     def taken(self) -> list[Taken]:
         """Everything that was taken so far, in order."""
         with self.lock:
             return list(self._taken)
+
+    def visible(self) -> list[Taken]:
+        """What a look-up sees by now: everything, unless :meth:`show_late` says otherwise. To be called per look-up."""
+        with self.lock:
+            self._look_ups += 1
+            now = monotonic()
+            return [
+                message
+                for message, (came, look_ups) in zip(self._taken, self._came, strict=True)
+                if now - came >= self._lag_seconds and self._look_ups - look_ups > self._lag_look_ups
+            ]
+
+    def show_late(self, *, seconds: float = 0.0, look_ups: int = 0) -> None:
+        """Let look-ups see a message only so many seconds, and look-ups, after it was taken."""
+        with self.lock:
+            self._lag_seconds, self._lag_look_ups = seconds, look_ups
 
     def owe(self, callback: Callback) -> None:
         """Keep a callback to be made once the engine is told to make them."""
@@ -137,3 +162,5 @@ class Provider:
         with self.lock:
             self._taken.clear()
             self._callbacks.clear()
+            self._came.clear()
+            self._lag_seconds, self._lag_look_ups = 0.0, 0
