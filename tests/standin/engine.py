@@ -268,7 +268,7 @@ class StandIn:
         provider = next((each for each in self.providers.values() if _is_below(head.path, each.prefix)), None)
         if provider is None:
             whole = dataclasses.replace(head, body=await connection.body())
-            reply = control(self, whole)
+            reply = await asyncio.to_thread(control, self, whole)  # callbacks may come back to us
             return await answered(Scene(connection, Fault.STALE_CONNECTION, Rule(()), reply))
         head = dataclasses.replace(head, path=head.path[len(provider.prefix) :] or "/")
         fault, rule = self.script.next(provider.name, head) or (None, Rule(()))

@@ -6,6 +6,7 @@
     GET  /_standin/taken       the same as JSON
     GET  /_standin/violations  broken descriptions
     POST /_standin/faults      a rule (tests.standin.faults.Rule) as JSON
+    POST /_standin/callbacks   make those that are owed; {"to": address, "copies": 2, "shuffled_by": 7}
     POST /_standin/forget
 """
 
@@ -59,6 +60,8 @@ def control(standin: StandIn, request: Request) -> Reply:
             return Reply(200, standin.violations)
         case "POST", "/_standin/faults":
             return _faulted(standin, request)
+        case "POST", "/_standin/callbacks":
+            return Reply(200, standin.deliver_callbacks(**orjson.loads(request.body)))
         case "POST", "/_standin/forget":
             standin.forget()
             return Reply(204)
