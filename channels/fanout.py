@@ -14,7 +14,7 @@ from threading import Event, Lock
 from channels.answers import unanswered
 from channels.wire import Failure
 from pushpull.ledger.messages import OutgoingMessage
-from pushpull.ledger.outcomes import THROTTLED, ChannelStopped, NotSent, Outcome, Uncertain
+from pushpull.ledger.outcomes import CHANNEL_STOPPED, THROTTLED, ChannelStopped, NotSent, Outcome, Uncertain
 
 #: Makes the request of one message, by the deadline in monotonic seconds.
 Call = Callable[[OutgoingMessage, float], Outcome]
@@ -108,7 +108,7 @@ class _Run:
         try:
             outcome = self._call(self._messages[position], self._deadline)
         except ChannelStopped as stopped:
-            self._end(NotSent("channel_stopped"), stopped)
+            self._end(NotSent(CHANNEL_STOPPED), stopped)
             return None
         except Failure as failure:
             return unanswered(failure)

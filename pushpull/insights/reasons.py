@@ -84,6 +84,7 @@ STATE_WORDS: Mapping[DeliveryState, str] = {
 }
 
 EVENT_WORDS: Mapping[EventKind, str] = {
+    EventKind.ACCEPTED: "the provider reported that it has it",
     EventKind.DELIVERED: "the provider reported it delivered",
     EventKind.UNDELIVERED: "the provider reported it undelivered",
     EventKind.BOUNCED: "it bounced",
@@ -104,6 +105,7 @@ WAVE_WORDS: Mapping[WaveStatus, str] = {
 HOLD_WORDS: Mapping[HoldReason, str] = {
     HoldReason.APPROVAL: "asks for approval",
     HoldReason.MISFIRE: "is late and asks whether it is still wanted",
+    HoldReason.PREFLIGHT: "failed its preflight and asks a person",
     HoldReason.STOP_SIGNAL: "was stopped by what came back",
 }
 

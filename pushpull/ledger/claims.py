@@ -121,6 +121,7 @@ def claim(
     now: datetime,
     lease: timedelta,
     only: Sequence[int] = (),
+    at: datetime | None = None,
 ) -> Batch | None:
     """Claim the next due deliveries of a shard, in order of learner id.
 
@@ -132,6 +133,7 @@ def claim(
         now: the campaign's clock, UTC: what is due by then.
         lease: how long the claim holds.
         only: just these learners; empty: everybody.
+        at: just what is due at this very instant, for planned mail; None: all that is due by now.
 
     Returns:
         None when nothing is due.
@@ -154,7 +156,7 @@ def claim(
             delivery.c.learner_id <= upto,
             delivery.c.channel == channel,
             delivery.c.state.in_(_DUE),
-            delivery.c.due_at <= now,
+            delivery.c.due_at <= now if at is None else delivery.c.due_at == at,
             in_ids(delivery.c.learner_id, only) if only else true(),
         )
         .order_by(delivery.c.learner_id)

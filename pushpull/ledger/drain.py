@@ -9,11 +9,13 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from threading import Lock
 from typing import Protocol
 from uuid import uuid4
 
@@ -23,8 +25,18 @@ from pushpull.db import database_now, reading, writing
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
-from pushpull.ledger.handovers import Handover, Intent, Recheck, intend
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
+from pushpull.ledger.handovers import Handover, Intent, Recheck, intend, most_requests
+from pushpull.ledger.outcomes import (
+    CHANNEL_STOPPED,
+    THROTTLED,
+    Accepted,
+    ChannelStopped,
+    NotSent,
+    Outcome,
+    Rejected,
+    Uncertain,
+)
+from pushpull.ledger.pacing import LONGEST_WAIT, take_turn, throttle, throttled, turn_size
 from pushpull.ledger.settling import HandoverRef, Settled, record
 from pushpull.ledger.stopping import stop_signal
 from pushpull.ledger.tables import delivery
@@ -45,22 +57,60 @@ class Step(StrEnum):
 
 
 class Courier(Protocol):
-    """What a drain needs of the floors above: messages written, and carried."""
+    """What a drain needs of the floors above: messages written, and carried. Several threads may use it at once."""
 
     def request_size(self, channel: str) -> int:
-        """How many messages of a channel go into one provider request."""
+        """How many messages of a channel go into one handover."""
+
+    def per_second(self, channel: str) -> float | None:
+        """How many messages per second all workers together may hand over; None: as many as they can."""
+
+    def group_of(self, message: object) -> Hashable:
+        """What messages must have in common to share a handover."""
 
     def write(self, connection: Connection, batch: Batch) -> Mapping[int, object]:
         """Write the messages of a batch, by learner id; who is missing could not be written for."""
 
-    def carry(
-        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float
-    ) -> Sequence[Outcome]:
-        """Hand written messages to the provider, in the order of the handover's learners.
+    def reserve(self, channel: str, count: int) -> Sequence[str]:
+        """Names by which planned requests can be called back; asked for planned mail only.
 
         Raises:
-            ChannelStopped: the whole channel cannot send; nothing was processed.
+            ChannelStopped: the whole channel cannot send.
+            NotReadyError: the provider gives none now.
         """
+
+    def carry(
+        self,
+        channel: str,
+        handover: Handover,
+        messages: Sequence[object],
+        *,
+        deadline: float,
+        not_before: Sequence[float],
+        send_at: datetime | None,
+    ) -> Sequence[Outcome]:
+        """Hand written messages to the channel, in the order of the handover's learners.
+
+        Args:
+            deadline: monotonic seconds at which everything must be over.
+            not_before: monotonic seconds per message: its slot in the provider's rate; empty: at once.
+            send_at: for planned mail, when the provider is to send it, UTC.
+
+        Raises:
+            ChannelStopped: the whole channel cannot send.
+        """
+
+
+class NotReadyError(Exception):
+    """A provider could not be prepared for a request; nothing was sent, and a later try may do.
+
+    Args:
+        code: what happened, as a short code.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +122,9 @@ class DrainOptions:
         lease: how long a claim and a handover hold, by the database's clock.
         deadline: how long a provider call may take; shorter than the lease.
         batch_size: deliveries claimed at once.
+        senders: batches under way at the same time, each with a thread and a database connection of its own.
+        slice: how long to go on claiming before other waves get their turn; None: until nothing is due.
+        send_at: for planned mail, the instant (UTC) the provider is to send it at; only what is due then is taken.
     """
 
     worker: str
@@ -79,6 +132,9 @@ class DrainOptions:
     lease: timedelta = timedelta(seconds=60)
     deadline: timedelta = timedelta(seconds=30)
     batch_size: int = 500
+    senders: int = 1
+    slice: timedelta | None = None
+    send_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.deadline >= self.lease:
@@ -94,7 +150,9 @@ class DrainResult:
 
     Args:
         stopped: why the wave was left, by a person's or a stop signal's word.
-        paused: why channels were left, by channel; the others went on.
+        paused: why channels were left for a person, by channel; the others went on.
+        deferred: why channels were left for a while, by channel.
+        has_more: the time was up before everything due was sent.
     """
 
     accepted: int = 0
@@ -105,6 +163,8 @@ class DrainResult:
     held: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
     paused: dict[str, str] = field(default_factory=dict)
+    deferred: dict[str, str] = field(default_factory=dict)
+    has_more: bool = False
 
     def add(self, settled: Settled) -> None:
         """Count one settled handover."""
@@ -138,6 +198,7 @@ def drain(
     options: DrainOptions,
     on_step: Callable[[Step, int], None] = lambda _step, _count: None,
     monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> DrainResult:
     """Send everything of a shard that is due.
 
@@ -145,19 +206,20 @@ def drain(
         rules: the wave's terms; ``rules.as_of`` is the campaign's clock.
         on_step: told after each step how many deliveries it was about, for progress bars and crash tests.
         monotonic: seconds on a clock that never jumps.
+        sleep: waits for turns at a provider, in seconds.
     """
     _spare_the_collector()
-    worker = _Worker(engine, rules, courier, options, on_step, monotonic)
-    for channel in rules.spec.channels:
-        cursor = shard.after
-        while (batch := worker.claim(shard, channel.value, cursor)) is not None:
-            cursor = batch.last
-            worker.deliver(batch)
-            if worker.result.stopped:
-                return worker.result
-            if channel.value in worker.result.paused:
-                break
-    return worker.result
+    with reading(engine) as connection:
+        recheck = Recheck(connection, rules, options.caps)
+    result = DrainResult()
+    worker = _Worker(engine, recheck, courier, options, result, on_step, monotonic, sleep)
+    if options.senders == 1:
+        worker.work(shard)
+        return result
+    with ThreadPoolExecutor(options.senders, "sender") as pool:
+        for sending in [pool.submit(worker.work, shard) for _ in range(options.senders)]:
+            sending.result()
+    return result
 
 
 @cache
@@ -167,27 +229,78 @@ def _spare_the_collector() -> None:
     gc.freeze()
 
 
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """Nothing may be claimed for so long."""
+
+    seconds: float
+    why: str
+
+
 class _Worker:
-    """One drain at work: the steps of the protocol, each in a transaction of its own."""
+    """One drain at work: the steps of the protocol, each in a transaction of its own. Senders share it."""
 
     def __init__(
         self,
         engine: Engine,
-        rules: Terms,
+        recheck: Recheck,
         courier: Courier,
         options: DrainOptions,
+        result: DrainResult,
         on_step: Callable[[Step, int], None],
         monotonic: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
-        self._engine, self._rules, self._courier, self._options = engine, rules, courier, options
-        self._on_step, self._monotonic = on_step, monotonic
-        with reading(engine) as connection:
-            self._recheck = Recheck(connection, rules, options.caps)
-        self.result = DrainResult()
+        self._engine, self._recheck, self._rules = engine, recheck, recheck.rules
+        self._courier, self._options, self._result = courier, options, result
+        self._on_step, self._monotonic, self._sleep = on_step, monotonic, sleep
+        self._lock = Lock()
+        self._until = monotonic() + options.slice.total_seconds() if options.slice else None
 
-    def claim(self, shard: Shard, channel: str, cursor: int) -> Batch | None:
-        """Take the next due rows of a channel."""
+    def work(self, shard: Shard) -> None:
+        """Claim and deliver, channel by channel, until nothing is due, the time is up or the wave is stopped."""
+        for channel in self._rules.spec.channels:
+            cursor = shard.after
+            while not self._is_over(channel.value):
+                if self._until is not None and self._monotonic() >= self._until:
+                    self._result.has_more = True
+                    return
+                claimed = self._claim(shard, channel.value, cursor)
+                if claimed is None:
+                    break
+                if isinstance(claimed, _Wait):
+                    self._wait(channel.value, claimed)
+                    continue
+                batch, begins_at, interval = claimed
+                cursor = batch.last
+                self._deliver(batch, begins_at, interval)
+            if self._result.stopped:
+                return
+
+    def _is_over(self, channel: str) -> bool:
+        return bool(self._result.stopped) or channel in self._result.paused or channel in self._result.deferred
+
+    def _wait(self, channel: str, wait: _Wait) -> None:
+        """Wait in place where it is short, else leave the channel to a later drain."""
+        left = LONGEST_WAIT.total_seconds() if self._until is None else self._until - self._monotonic()
+        if wait.seconds > min(left, LONGEST_WAIT.total_seconds()):
+            self._result.deferred[channel] = wait.why
+        else:
+            self._sleep(wait.seconds)
+
+    def _claim(self, shard: Shard, channel: str, cursor: int) -> tuple[Batch, float, float] | _Wait | None:
+        """Take the next due rows of a channel, and a turn at its provider for them.
+
+        Returns:
+            The batch, the monotonic second its turn begins at (0: at once), and the seconds between two messages.
+        """
+        rate = self._courier.per_second(channel)
+        most = self._options.batch_size
+        turn = None
         with writing(self._engine) as connection:
+            pause = throttled(connection, channel)
+            if pause is not None:
+                return _Wait(pause.total_seconds(), "the provider asked everybody to wait")
             batch = claim(
                 connection,
                 wave_id=shard.wave_id,
@@ -195,32 +308,55 @@ class _Worker:
                 channel=channel,
                 after=cursor,
                 upto=shard.upto,
-                limit=self._options.batch_size,
+                limit=turn_size(rate, most) if rate else most,
                 token=f"{self._options.worker[:24]}:{uuid4().hex}",
                 now=self._rules.as_of,
                 lease=self._options.lease,
                 only=shard.only,
+                at=self._options.send_at,
             )
-        if batch is not None:
-            self._on_step(Step.CLAIMED, len(batch.rows))
-        return batch
+            if batch is not None and rate:
+                lane = self._rules.spec.message_class.lane
+                turn = take_turn(
+                    connection, channel, count=len(batch.rows), per_second=rate, is_mandatory=lane == "mandatory"
+                )
+                if not turn.is_taken:
+                    put_back(connection, batch)
+                    return _Wait(turn.wait.total_seconds(), "others have the provider's next turns")
+        if batch is None:
+            return None
+        self._on_step(Step.CLAIMED, len(batch.rows))
+        if turn is None:
+            return batch, 0.0, 0.0
+        return batch, self._monotonic() + turn.wait.total_seconds(), turn.interval
 
-    def deliver(self, batch: Batch) -> None:
+    def _deliver(self, batch: Batch, begins_at: float, interval: float) -> None:
         """Write, intend, call and record one batch."""
         messages = self._write(batch)
-        intent = self._intend(batch)
+        self._sleep_until(begins_at)
+        intent = self._intend(batch, messages)
         give_up_at = self._monotonic() + self._options.deadline.total_seconds()
         self._on_step(Step.INTENDED, sum(len(each.learner_ids) for each in intent.handovers))
-        self.result.skipped += Counter(intent.skipped)
-        self.result.held += Counter(intent.held)
-        self.result.stopped = intent.stopped
-        if intent.channel_paused:
-            self.result.paused[batch.channel] = intent.channel_paused
+        with self._lock:
+            self._result.skipped += Counter(intent.skipped)
+            self._result.held += Counter(intent.held)
+            self._result.stopped = self._result.stopped or intent.stopped
+            if intent.channel_paused:
+                self._result.paused[batch.channel] = intent.channel_paused
+        position = 0
         for handover in intent.handovers:
-            outcomes = self._call(batch.channel, handover, messages, give_up_at)
+            count = len(handover.learner_ids)
+            slots = [begins_at + (position + each) * interval for each in range(count)] if interval else []
+            position += count
+            outcomes, why_stopped = self._call(batch.channel, handover, messages, slots, give_up_at)
             self._on_step(Step.CALLED, len(outcomes))
-            self._record(batch, handover, outcomes)
+            self._record(batch, handover, outcomes, why_stopped)
             self._on_step(Step.RECORDED, len(outcomes))
+
+    def _sleep_until(self, instant: float) -> None:
+        left = instant - self._monotonic() if instant else 0.0
+        if left > 0:
+            self._sleep(left)
 
     def _write(self, batch: Batch) -> Mapping[int, object]:
         with reading(self._engine) as connection:
@@ -229,11 +365,26 @@ class _Worker:
         if unwritten:
             with writing(self._engine) as connection:
                 skipped = skip_unwritten(connection, batch, unwritten, at=self._rules.as_of)
-            self.result.skipped[Reason.RENDER_FAILED.value] += skipped
+            with self._lock:
+                self._result.skipped[Reason.RENDER_FAILED.value] += skipped
         self._on_step(Step.WRITTEN, len(messages))
         return messages
 
-    def _intend(self, batch: Batch) -> Intent:
+    def _intend(self, batch: Batch, messages: Mapping[int, object]) -> Intent:
+        rate = self._courier.per_second(batch.channel)
+        size = self._courier.request_size(batch.channel)
+        if rate:  # what is handed over at once must fit into a second
+            size = max(1, min(size, int(rate)))
+
+        def group_of(learner_id: int) -> Hashable:
+            return self._courier.group_of(messages[learner_id])
+
+        request_ids: Sequence[str] = ()
+        if self._options.send_at is not None:
+            try:
+                request_ids = self._courier.reserve(batch.channel, most_requests(list(messages), group_of, size))
+            except (ChannelStopped, NotReadyError) as error:
+                return self._give_back(batch, error)
         with writing(self._engine) as connection:
             signal = stop_signal(connection, self._rules.campaign_id)
             if signal:
@@ -244,40 +395,79 @@ class _Worker:
                 connection,
                 batch,
                 self._recheck,
-                request_size=self._courier.request_size(batch.channel),
+                request_size=size,
                 lease=self._options.lease,
                 deadline=self._options.deadline,
+                group_of=group_of,
+                request_ids=request_ids,
+                send_at=self._options.send_at,
             )
 
+    def _give_back(self, batch: Batch, error: ChannelStopped | NotReadyError) -> Intent:
+        """Nothing was handed over: the rows wait, and so does the channel, for a person or for a while."""
+        with writing(self._engine) as connection:
+            put_back(connection, batch)
+            if isinstance(error, ChannelStopped):
+                pause_channel(connection, batch.channel, reason=str(error), at=self._rules.as_of)
+                return Intent(channel_paused=str(error))
+        self._result.deferred[batch.channel] = error.code
+        return Intent()
+
     def _call(
-        self, channel: str, handover: Handover, messages: Mapping[int, object], deadline: float
-    ) -> Sequence[Outcome]:
-        """Make the one call. A defect in a channel is an unknown outcome, never a reason to send again."""
+        self,
+        channel: str,
+        handover: Handover,
+        messages: Mapping[int, object],
+        not_before: Sequence[float],
+        deadline: float,
+    ) -> tuple[Sequence[Outcome], str | None]:
+        """Make the call. A defect in a channel is an unknown outcome, never a reason to send again.
+
+        Returns:
+            The outcomes, and why the channel cannot go on, where it cannot.
+        """
         count = len(handover.learner_ids)
-        if channel in self.result.paused:
-            return [NotSent("channel_stopped")] * count
+        if channel in self._result.paused:
+            return [NotSent(CHANNEL_STOPPED)] * count, None
+        self._sleep_until(min(not_before[0], deadline) if not_before else 0.0)
         if self._monotonic() >= deadline:
-            return [NotSent("deadline_passed")] * count
+            return [NotSent("deadline_passed")] * count, None
+        why_stopped = None
         try:
             written = [messages[learner_id] for learner_id in handover.learner_ids]
-            outcomes = list(self._courier.carry(channel, handover, written, deadline=deadline))
+            outcomes = list(
+                self._courier.carry(
+                    channel,
+                    handover,
+                    written,
+                    deadline=deadline,
+                    not_before=not_before,
+                    send_at=self._options.send_at,
+                )
+            )
         except ChannelStopped as stopped:
-            self.result.paused[channel] = str(stopped)
-            return [NotSent("channel_stopped")] * count
+            why_stopped = self._result.paused[channel] = str(stopped)
+            outcomes = list(stopped.outcomes) or [NotSent(CHANNEL_STOPPED)] * count
         except Exception as defect:  # noqa: BLE001  # whatever it was, bytes may have left
-            return [Uncertain(f"defect:{type(defect).__name__}")] * count
+            return [Uncertain(f"defect:{type(defect).__name__}")] * count, None
         if len(outcomes) != count or not all(isinstance(each, _OUTCOMES) for each in outcomes):
             # Which answer belongs to which message is anybody's guess, and all of them may have left.
-            return [Uncertain(f"defect:{len(outcomes)}_answers_to_{count}")] * count
-        return outcomes
+            return [Uncertain(f"defect:{len(outcomes)}_answers_to_{count}")] * count, why_stopped
+        return outcomes, why_stopped
 
-    def _record(self, batch: Batch, handover: Handover, outcomes: Sequence[Outcome]) -> None:
+    def _record(self, batch: Batch, handover: Handover, outcomes: Sequence[Outcome], why_stopped: str | None) -> None:
         ref = HandoverRef(handover.id, batch.wave_id, batch.rotation, batch.channel, handover.learner_ids)
         now = self._rules.as_of
+        waits = {each.retry_at for each in outcomes if isinstance(each, NotSent) and each.reason == THROTTLED}
         with writing(self._engine) as connection:
-            self.result.add(record(connection, ref, outcomes, now=now, recorded_at=database_now(connection)))
-            if batch.channel in self.result.paused:
-                pause_channel(connection, batch.channel, reason=self.result.paused[batch.channel], at=now)
+            settled = record(connection, ref, outcomes, now=now, recorded_at=database_now(connection))
+            if why_stopped is not None:
+                pause_channel(connection, batch.channel, reason=why_stopped, at=now)
+            for until in waits:
+                if until is not None:
+                    throttle(connection, batch.channel, until=until)
+        with self._lock:
+            self._result.add(settled)
 
 
 def shards(connection: Connection, *, wave_id: int, rotation: int, count: int) -> list[Shard]:

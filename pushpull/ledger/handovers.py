@@ -7,15 +7,17 @@ to providers happen elsewhere, after this transaction, never inside it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from pushpull.db import database_now
+from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import learner
 from pushpull.ledger.budget import OrganisationCaps, Spent, enter, outranking_waves, rivals, spent
 from pushpull.ledger.campaigns import paused_channels
@@ -31,14 +33,21 @@ from pushpull.ledger.vocabulary import DeliveryState, Reason, WaveStatus
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One provider request that is about to be made.
+    """Messages that are about to be handed to a channel at once.
 
     Args:
-        learner_ids: whose messages it carries, ascending.
+        learner_ids: whose messages these are, ascending.
+        valid_until: until when each message is worth delivering and allowed to be, in the same order: its own end, or
+            the beginning of the learner's quiet hours (UTC).
+        as_of: the campaign's clock when this was decided, UTC.
+        request_id: what the provider will call the request, where it was named before.
     """
 
     id: UUID
     learner_ids: tuple[int, ...]
+    valid_until: tuple[datetime, ...] = ()
+    as_of: datetime | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +136,19 @@ def intend(
     request_size: int,
     lease: timedelta,
     deadline: timedelta,
+    group_of: Callable[[int], Hashable] = lambda _learner_id: None,
+    request_ids: Sequence[str] = (),
+    send_at: datetime | None = None,
 ) -> Intent:
     """Decide about a claimed batch and write its handovers.
 
     Args:
-        request_size: messages per provider request.
+        request_size: messages per handover.
         lease: how long the rows stay ours from now on.
         deadline: how long the provider may take; shorter than the lease.
+        group_of: by learner id; messages of different groups never share a handover.
+        request_ids: names the provider gave for requests that are about to be made; as many as there may be handovers.
+        send_at: for planned mail, when the provider is to send it, UTC.
     """
     stopped = _stopped(connection, batch, recheck.rules)
     if stopped:
@@ -141,16 +156,38 @@ def intend(
         return stopped
     decided = recheck.decide(connection, batch)
     decided.write(connection)
-    learner_ids = list(decided.send)
+    names = iter(request_ids)
     handovers = tuple(
-        Handover(uuid4(), tuple(learner_ids[start : start + request_size]))
-        for start in range(0, len(learner_ids), request_size)
+        Handover(
+            uuid4(),
+            tuple(members),
+            valid_until=tuple(decided.until[learner_id] for learner_id in members),
+            as_of=recheck.rules.as_of,
+            request_id=next(names, None),
+        )
+        for members in _requests(decided.send, group_of, request_size)
     )
-    _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline)
+    _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline, send_at=send_at)
     for each in handovers:
         days = {learner_id: decided.send[learner_id] for learner_id in each.learner_ids}
         enter(connection, _rows_of(batch, each), each.id, days, lane=recheck.rules.spec.message_class.lane)
     return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
+
+
+def most_requests(learner_ids: Sequence[int], group_of: Callable[[int], Hashable], request_size: int) -> int:
+    """How many handovers :func:`intend` may make of these learners at the most."""
+    return sum(1 for _ in _requests(learner_ids, group_of, request_size))
+
+
+def _requests(
+    learner_ids: Sequence[int] | Mapping[int, object], group_of: Callable[[int], Hashable], size: int
+) -> Iterator[list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for learner_id in learner_ids:
+        groups.setdefault(group_of(learner_id), []).append(learner_id)
+    for members in groups.values():
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
 
 
 def _stopped(connection: Connection, batch: Batch, rules: Terms) -> Intent | None:
@@ -176,6 +213,8 @@ class Decisions:
         self._batch, self._now, self._caps = batch, rules.as_of, caps
         #: Who is sent to, with the ordinal of the local day it counts for.
         self.send: dict[int, int] = {}
+        #: Until when each of them may be reached.
+        self.until: dict[int, datetime] = {}
         self._skip: dict[str, list[int]] = defaultdict(list)
         self._hold: dict[tuple[str, datetime], list[int]] = defaultdict(list)
         self._reroute: dict[str, list[int]] = defaultdict(list)
@@ -197,6 +236,7 @@ class Decisions:
             self._wait(row, Reason.YIELDED, until=local.tomorrow)
         else:
             self.send[row.learner_id] = local.day
+            self.until[row.learner_id] = min(row.expires_at, local.closes_at)
 
     def _wait(self, row: Any, reason: Reason, *, until: datetime) -> None:
         # What would be stale by the time it may go is given up now, with the reason that made it wait.
@@ -250,6 +290,7 @@ def _write_handovers(
     *,
     lease: timedelta,
     deadline: timedelta,
+    send_at: datetime | None,
 ) -> None:
     if not handovers:
         return
@@ -269,14 +310,20 @@ def _write_handovers(
                 "intended_at": at,
                 "as_of": rules.as_of,
                 "deadline_at": at + deadline,
+                "request_id": each.request_id,
+                "send_at": send_at,
                 "content_hash": rules.spec.content_hash,
             }
             for each in handovers
         ],
     )
+    spans = sorted((each.learner_ids[0], each.learner_ids[-1]) for each in handovers)
+    # Rows that were skipped or held just now are no longer ours, so a range is exact unless handovers interleave.
+    is_apart = all(before[1] < after[0] for before, after in pairwise(spans))
     for each in handovers:
-        # Rows that were skipped or held just now are no longer ours, so the range is exact.
         mine = and_(batch.mine(), delivery.c.learner_id.between(each.learner_ids[0], each.learner_ids[-1]))
+        if not is_apart:
+            mine = and_(mine, in_ids(delivery.c.learner_id, each.learner_ids))
         connection.execute(
             update(delivery)
             .where(mine)

@@ -175,6 +175,7 @@ class OutgoingMessage:
         valid_for: how long from now on it is still worth delivering, and allowed to be: until it is stale or the
             learner's quiet hours begin; None: no end is known.
         send_at: for planned mail, when the provider is to send it, UTC; None: now.
+        request_id: what the provider will call the request, where it was named before (``ChannelAdapter.reserve``).
         conversation: what the channel learned about how to reach this person, e.g. a Teams conversation; opaque.
     """
 
@@ -189,6 +190,7 @@ class OutgoingMessage:
     campaign: str = ""
     valid_for: timedelta | None = None
     send_at: datetime | None = None
+    request_id: str | None = None
     conversation: Conversation | None = None
 
 

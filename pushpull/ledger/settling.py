@@ -6,7 +6,7 @@ positive evidence settles a row as long as nothing newer left for it, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,9 +15,11 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, o
 
 from pushpull.db import insert_new
 from pushpull.learners.consent import suppress
+from pushpull.learners.lists import in_ids
+from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import ANY_FAMILY, SuppressionReason
 from pushpull.ledger import budget
-from pushpull.ledger.outcomes import Accepted, NotSent, Outcome, Rejected, Uncertain
+from pushpull.ledger.outcomes import CHANNEL_STOPPED, Accepted, NotSent, Outcome, Rejected, Uncertain
 from pushpull.ledger.tables import attempt, delivery, handover
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 
@@ -123,22 +125,23 @@ def record(
     """
     if len(outcomes) != len(ref.learner_ids):
         raise ValueError(f"the {ref.channel} channel answered {len(outcomes)} of {len(ref.learner_ids)} messages")
+    present = _lock_suppressed(connection, ref, outcomes)
     accepted = _accept(connection, ref, outcomes, at=now)
     counts = {"rejected": 0, "not_sent": 0, "uncertain": 0}
-    deviating = [
-        (learner_id, outcome)
-        for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
-        if not isinstance(outcome, Accepted)
-    ]
-    for learner_id, outcome in deviating:
-        name = _settle_one(connection, ref, learner_id, outcome, now=now, recorded_at=recorded_at)
-        if name:
-            counts[name] += 1
+    deviating: dict[Outcome, list[int]] = {}
+    for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True):
+        if not isinstance(outcome, Accepted):
+            deviating.setdefault(outcome, []).append(learner_id)
+    for outcome, learner_ids in deviating.items():
+        name, settled = _settle(connection, ref, learner_ids, outcome, present, now=now, recorded_at=recorded_at)
+        counts[name] += settled
+    request_id = next((each.request_id for each in outcomes if isinstance(each, Accepted) and each.request_id), None)
     connection.execute(
         update(handover)
         .where(handover.c.id == ref.id)
         .values(
             settled_at=recorded_at,
+            request_id=func.coalesce(handover.c.request_id, request_id),
             accepted=handover.c.accepted + accepted,
             rejected=handover.c.rejected + counts["rejected"],
             not_sent=handover.c.not_sent + counts["not_sent"],
@@ -146,6 +149,19 @@ def record(
         )
     )
     return Settled(accepted=accepted, **counts)
+
+
+def _lock_suppressed(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome]) -> set[int]:
+    """Lock the learners who will be suppressed, before any delivery and ascending as everybody does; who is there."""
+    concerned = [
+        learner_id
+        for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
+        if isinstance(outcome, Rejected) and outcome.suppress
+    ]
+    if not concerned:
+        return set()
+    locked = select(learner.c.id).where(in_ids(learner.c.id, concerned)).order_by(learner.c.id).with_for_update()
+    return set(connection.execute(locked).scalars())
 
 
 def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome], *, at: datetime) -> int:
@@ -176,52 +192,79 @@ def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome
     return connection.execute(update(delivery).where(condition).values(**values)).rowcount
 
 
-def _settle_one(
+def _settle(
     connection: Connection,
     ref: HandoverRef,
-    learner_id: int,
+    learner_ids: Sequence[int],
     outcome: Outcome,
+    present: Set[int],
     *,
     now: datetime,
     recorded_at: datetime,
-) -> str | None:
-    """Settle one row that was not accepted.
+) -> tuple[str, int]:
+    """Settle rows with the same outcome, which is not acceptance.
+
+    Args:
+        present: the learners to suppress who were not erased since the message left.
 
     Returns:
-        The outcome's name; None when the row was settled already.
+        The outcome's name, and how many rows were not settled already.
     """
-    row = and_(ref.unsettled(), delivery.c.learner_id == learner_id)
+    rows = and_(ref.unsettled(), in_ids(delivery.c.learner_id, learner_ids))
+    # Locked and listed first: what is noted below is what was changed.
+    tries = dict(
+        connection.execute(select(delivery.c.learner_id, delivery.c.attempt).where(rows).with_for_update()).all()
+    )
+    if not tries:
+        return _NAMES[type(outcome)], 0
     free: dict[str, object] = {"lease_until": None, "claimed_by": None}
+    suppression: str | None = None
     match outcome:
         case Rejected(reason, suppression):
-            name = "rejected"
             values = {"state": DeliveryState.REJECTED.value, "reason": Reason.PROVIDER_REFUSED.value, "settled_at": now}
-        case NotSent(reason, retry_at):
-            name, suppression = "not_sent", None
-            tries = connection.execute(select(delivery.c.attempt).where(row)).scalar_one_or_none() or 1
-            pause = max(retry_at, now) if retry_at else now + backoff(tries)
-            values = {"state": DeliveryState.PLANNED.value, "reason": Reason.NOT_PROCESSED.value, "due_at": pause}
+        case NotSent(reason):
+            values = {"state": DeliveryState.PLANNED.value, "reason": Reason.NOT_PROCESSED.value}
         case Uncertain(reason):
-            name, suppression = "uncertain", None
             values = {"state": DeliveryState.UNCERTAIN.value, "reason": Reason.UNKNOWN_OUTCOME.value}
         case Accepted():
             raise AssertionError("acceptances are written together")
-    if not connection.execute(update(delivery).where(row).values(**values, **free)).rowcount:
-        return None
-    note(connection, ref, {learner_id: name}, reason=reason, proof=reason, at=recorded_at)
-    if name != "uncertain":
-        budget.strike_out(connection, ref.id, [learner_id])
+    for due, members in _again_at(outcome, tries, now=now).items():
+        again: dict[str, object] = {} if due is None else {"due_at": due}
+        some = rows if len(members) == len(learner_ids) else and_(rows, in_ids(delivery.c.learner_id, members))
+        connection.execute(update(delivery).where(some).values(**values, **free, **again))
+    name, settled = _NAMES[type(outcome)], sorted(tries)
+    note(connection, ref, dict.fromkeys(settled, name), reason=reason, proof=reason, at=recorded_at)
+    if not isinstance(outcome, Uncertain):
+        budget.strike_out(connection, ref.id, settled)
     if suppression:
-        suppress(
-            connection,
-            learner_id,
-            channel=ref.channel,
-            family=ANY_FAMILY,
-            reason=SuppressionReason(suppression),
-            source="provider",
-            at=now,
-        )
-    return name
+        for learner_id in present & set(settled):
+            suppress(
+                connection,
+                learner_id,
+                channel=ref.channel,
+                family=ANY_FAMILY,
+                reason=SuppressionReason(suppression),
+                source="provider",
+                at=now,
+            )
+    return name, len(settled)
+
+
+_NAMES: dict[type[Outcome], str] = {Rejected: "rejected", NotSent: "not_sent", Uncertain: "uncertain"}
+
+
+def _again_at(outcome: Outcome, tries: Mapping[int, int], *, now: datetime) -> dict[datetime | None, list[int]]:
+    """When rows are due again, and which; None leaves their time as it is."""
+    if not isinstance(outcome, NotSent):
+        return {None: list(tries)}
+    if outcome.retry_at is not None:
+        return {max(outcome.retry_at, now): list(tries)}
+    if outcome.reason == CHANNEL_STOPPED:  # none of the message's doing: it goes as soon as the channel does
+        return {now: list(tries)}
+    times: dict[datetime | None, list[int]] = {}
+    for learner_id, attempts in tries.items():
+        times.setdefault(now + backoff(attempts), []).append(learner_id)
+    return times
 
 
 def note(

@@ -126,6 +126,7 @@ class LocalTime:
 
     Args:
         next_open: the first instant from now on at which they may get a message; now itself inside the window.
+        closes_at: the instant from which on they may no longer get one today.
         ends_at: the end of their local day.
         tomorrow: the wave's sending time on the next day.
         day: the ordinal of their local date, the unit of the attention budget.
@@ -133,6 +134,7 @@ class LocalTime:
 
     is_open: bool
     next_open: datetime
+    closes_at: datetime
     ends_at: datetime
     tomorrow: datetime
     day: int
@@ -155,11 +157,14 @@ class Clocks(dict[str, LocalTime]):
         place = _place(zone, spec)
         today = timing.local_day(now, place)
         opens = timing.next_open(now, place, spec.window)
+        places = [place]
         if not timing.known(zone) and Channel.SMS in spec.channels:
             opens = timing.next_open_everywhere(now, self._everywhere, spec.window) or opens
+            places = self._everywhere
         self[zone] = LocalTime(
             is_open=opens <= now,
             next_open=opens,
+            closes_at=min(timing.closes_at(opens, each, spec.window) for each in places),
             ends_at=_day_bounds(place, today)[1],
             tomorrow=timing.send_instant(place, today + timedelta(days=1), spec.hour, spec.window),
             day=today.toordinal(),

@@ -27,6 +27,7 @@ from pushpull.ledger.planning import plan
 from pushpull.ledger.results import close_finished
 from pushpull.ledger.specs import CampaignSpec, Caps, WaveSpec
 from pushpull.ledger.vocabulary import MessageClass, Touch
+from tests.ledger.builders import PlainCourier
 
 KEY = "two-minutes"
 START = date(2026, 1, 12)
@@ -49,7 +50,7 @@ CAMPAIGN = CampaignSpec(
 )
 
 
-class Postman:
+class Postman(PlainCourier):
     """Takes every message; every 40th is refused for good and every 25th is not processed the first time."""
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class Postman:
         return {row.learner_id: (batch.wave_id, row.learner_id) for row in batch.rows}
 
     def carry(
-        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float
+        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float, **_when: object
     ) -> Sequence[Outcome]:
         return [self._outcome(message) for message in messages]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from typing import Any
@@ -202,7 +202,20 @@ def item_ids(connection: Connection, campaign_id: int) -> list[int]:
 Answer = Outcome | BaseException
 
 
-class Sink:
+class PlainCourier:
+    """What couriers of tests have in common: no rate, one kind of message, nothing planned ahead."""
+
+    def per_second(self, channel: str) -> float | None:
+        return None
+
+    def group_of(self, message: object) -> Hashable:
+        return None
+
+    def reserve(self, channel: str, count: int) -> Sequence[str]:
+        return [f"request-{position}" for position in range(count)]
+
+
+class Sink(PlainCourier):
     """A courier that plays the provider: it counts what reached it, per delivery id, and answers as it is told.
 
     Args:
@@ -237,7 +250,7 @@ class Sink:
         }
 
     def carry(
-        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float
+        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float, **_when: object
     ) -> Sequence[Outcome]:
         self.before_call(channel, handover)
         self.requests.append((channel, handover.learner_ids))

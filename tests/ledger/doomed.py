@@ -20,7 +20,7 @@ from pushpull.ledger.drain import DrainOptions, DrainResult, Shard, Step, drain
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import delivery_id
 from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome, Question
-from tests.ledger.builders import NO_CAPS, terms_of
+from tests.ledger.builders import NO_CAPS, PlainCourier, terms_of
 
 #: Points within a call, beside the drain's own steps.
 BEFORE_THE_WRITE, IN_MID_WRITE, AFTER_THE_WRITE = "before the write", "in mid-write", "after the write"
@@ -36,7 +36,7 @@ POINTS = (
 )
 
 
-class FileProvider:
+class FileProvider(PlainCourier):
     """A courier whose provider is a file.
 
     Args:
@@ -61,7 +61,7 @@ class FileProvider:
         return {row.learner_id: delivery_id(batch.wave_id, batch.rotation, row.learner_id) for row in batch.rows}
 
     def carry(
-        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float
+        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float, **_when: object
     ) -> Sequence[Outcome]:
         self.reach(BEFORE_THE_WRITE)
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

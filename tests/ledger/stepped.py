@@ -34,6 +34,7 @@ from pushpull.ledger.outcomes import (
 from pushpull.ledger.tables import delivery, handover
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import DeliveryState
+from tests.ledger.builders import PlainCourier
 
 #: A drain waits here too: in the middle of a call, before and after the provider did its work.
 CALLING, PROCESSED = "calling", "processed"
@@ -121,7 +122,7 @@ class Provider:
         return found
 
 
-class SteppedDrain:
+class SteppedDrain(PlainCourier):
     """One worker, and a courier for it that stops within its calls as well.
 
     Args:
@@ -198,7 +199,7 @@ class SteppedDrain:
         return {row.learner_id: delivery_id(batch.wave_id, batch.rotation, row.learner_id) for row in batch.rows}
 
     def carry(
-        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float
+        self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float, **_when: object
     ) -> Sequence[Outcome]:
         self._wait(CALLING)
         if self._monotonic() >= deadline:

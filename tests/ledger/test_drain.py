@@ -456,8 +456,8 @@ def test_an_answer_that_does_not_fit_its_messages_is_an_unknown_outcome_for_all(
     wave_id, _ = a_wave_for(engine, 4)
 
     class Confused(Sink):
-        def carry(self, channel: str, handover: Any, messages: Any, *, deadline: float) -> Any:
-            super().carry(channel, handover, messages, deadline=deadline)
+        def carry(self, channel: str, handover: Any, messages: Any, *, deadline: float, **when: Any) -> Any:
+            super().carry(channel, handover, messages, deadline=deadline, **when)
             return list(answers)
 
     sink = Confused(request_size=2)
