@@ -6,7 +6,7 @@ Nothing here escapes: that depends on where the text goes and is done by :mod:`c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,29 +70,59 @@ def link(value: str, name: str) -> str:
     return value
 
 
-def values_for(facts: MessageFacts, locale: Locale, topics: Mapping[str, str] | None = None) -> dict[str, Any]:
+_READERS: Mapping[str, Callable[[MessageFacts, Locale], Any]] = {
+    "given_name": lambda facts, _: clean(facts.given_name, NAME),
+    "link": lambda facts, _: link(facts.link, "link"),
+    "unsubscribe_url": lambda facts, _: link(facts.unsubscribe_url, "unsubscribe_url") if facts.unsubscribe_url else "",
+    "preferences_url": lambda facts, _: link(facts.preferences_url, "preferences_url"),
+    "first_contact": lambda facts, _: facts.first_contact,
+    "place_title": lambda facts, _: clean(facts.place_title, TITLE),
+    "item_title": lambda facts, _: clean(facts.item_title, TITLE),
+    "item_minutes": lambda facts, locale: locale.duration(facts.item_minutes),
+    "due_day": lambda facts, locale: locale.day(facts.due_on) if facts.due_on else "",
+    "due_in": lambda facts, locale: locale.from_now(facts.days_left),
+    "is_overdue": lambda facts, _: facts.days_left is not None and facts.days_left < 0,
+}
+#: What is known of a learner, by the names templates have for it; recommended items come besides.
+FACT_NAMES = frozenset(_READERS)
+#: All of that, and the items.
+ALL_NAMES = FACT_NAMES | {"items"}
+
+
+def reader(name: str) -> Callable[[MessageFacts, Locale], Any]:
+    """What reads one of :data:`FACT_NAMES`, cleaned; it raises :class:`FactError` where a link is unusable."""
+    return _READERS[name]
+
+
+def values_for(
+    facts: MessageFacts,
+    locale: Locale,
+    topics: Mapping[str, str] | None = None,
+    *,
+    names: Collection[str] = ALL_NAMES,
+) -> dict[str, Any]:
     """What a template about this learner is filled with.
 
     Args:
         topics: the titles of trends by their tags, in the message's language.
+        names: what the template uses; the rest is not looked at.
 
     Raises:
         FactError: a link is unusable.
     """
-    return {
-        "given_name": clean(facts.given_name, NAME),
-        "link": link(facts.link, "link"),
-        "unsubscribe_url": link(facts.unsubscribe_url, "unsubscribe_url") if facts.unsubscribe_url else "",
-        "preferences_url": link(facts.preferences_url, "preferences_url"),
-        "first_contact": facts.first_contact,
-        "place_title": clean(facts.place_title, TITLE),
-        "item_title": clean(facts.item_title, TITLE),
-        "item_minutes": locale.duration(facts.item_minutes),
-        "due_day": locale.day(facts.due_on) if facts.due_on else "",
-        "due_in": locale.from_now(facts.days_left),
-        "is_overdue": facts.days_left is not None and facts.days_left < 0,
-        "items": [_item(item, locale, topics or {}) for item in facts.items[:MAX_ITEMS]],
-    }
+    values = {name: _READERS[name](facts, locale) for name in names if name != "items"}
+    if "items" in names:
+        values["items"] = item_views(facts, locale, topics or {})
+    return values
+
+
+def item_views(facts: MessageFacts, locale: Locale, topics: Mapping[str, str]) -> list[ItemView]:
+    """The recommended items as templates see them.
+
+    Raises:
+        FactError: a link is unusable.
+    """
+    return [_item(item, locale, topics) for item in facts.items[:MAX_ITEMS]]
 
 
 def _item(item: RecommendedItem, locale: Locale, topics: Mapping[str, str]) -> ItemView:

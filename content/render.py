@@ -16,10 +16,11 @@ from jinja2 import TemplateError as JinjaError
 
 from content.brand import Brand, load_brand
 from content.campaign import Campaign
-from content.facts import FactError, clean, values_for, visible
+from content.facts import ALL_NAMES, FactError, clean, values_for, visible
 from content.layouts import Copy, card_source, html_source, text_source
 from content.locale import Locale, load_locale
 from content.message import STANDARD, Message, load_message
+from content.shared import Parts, SharedMessage, can_share
 from content.sms import fits_one_segment, measure, shorten, to_gsm7
 from content.templating import CONTROL, Context, TemplateError, check, compile_template, fill, names_in
 from content.trend import Trend, TrendWords, load_trend
@@ -61,6 +62,8 @@ class _Compiled:
         fixed: placeholders that are the same for every learner.
         topics: titles of trends by tag, for reasons.
         shortened: what a text message of this wording may give up, first things first.
+        names: what of a learner it uses.
+        sources: of the subject, the main part and the text, as they were compiled.
     """
 
     main: Template
@@ -70,6 +73,8 @@ class _Compiled:
     locale: Locale
     topics: dict[str, str]
     shortened: tuple[str, ...]
+    names: frozenset[str]
+    sources: tuple[str, str, str]
 
 
 @dataclass
@@ -90,6 +95,7 @@ class Renderer:
     brand: Brand = None  # type: ignore[assignment]  # filled in below
     _messages: dict[str, Message] = field(default_factory=dict, repr=False)
     _compiled: dict[tuple[str, Channel, str, str, str | None], _Compiled] = field(default_factory=dict, repr=False)
+    _shared: dict[tuple[str, str, str, str | None], SharedMessage | None] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.brand is None:
@@ -129,7 +135,8 @@ class Renderer:
         if facts.unsubscribe_url and self.campaign.message_class is MessageClass.MANDATORY:
             facts = replace(facts, unsubscribe_url="")  # an obligation knows no opt-out (mission D10)
         try:
-            values = values_for(facts, compiled.locale, compiled.topics) | compiled.fixed
+            values = values_for(facts, compiled.locale, compiled.topics, names=compiled.names)
+            values |= compiled.fixed
             if channel is Channel.SMS:
                 return SmsBody(_one_segment(compiled, values))
             subject = fill(compiled.subject, values)
@@ -156,6 +163,48 @@ class Renderer:
         except (JinjaError, TypeError) as error:
             text = f"{message_key!r} in {language!r} for {channel}: {type(error).__name__}; run the linter"
             raise RenderError("template", text) from None
+
+    def share(
+        self, message_key: str, language: str, variant: str | None, *, trend: str | None = None
+    ) -> SharedMessage | None:
+        """The e-mail as a template for many learners; None where every learner needs a body of their own.
+
+        Raises:
+            RenderError: it cannot be written at all.
+            ContentError: a file it is made of cannot be used.
+        """
+        place = (message_key, language, variant or STANDARD, trend)
+        if place not in self._shared:
+            self._shared[place] = self._share(*place)
+        return self._shared[place]
+
+    def _share(self, message_key: str, language: str, variant: str, trend: str | None) -> SharedMessage | None:
+        compiled = self._compiled_for(message_key, Channel.EMAIL, language, variant, trend)
+        assert compiled.text is not None
+        parts = Parts(
+            subject=compiled.subject,
+            html=compiled.main,
+            text=compiled.text,
+            sources=compiled.sources,
+            fixed=compiled.fixed,
+            locale=compiled.locale,
+            topics=compiled.topics,
+            sender=self.brand.sender,
+            is_mandatory=self.campaign.message_class is MessageClass.MANDATORY,
+            longest_subject=SUBJECT_LENGTH,
+        )
+        return SharedMessage(parts, compiled.names) if can_share(parts) else None
+
+    def names_used(
+        self, message_key: str, channel: Channel, language: str, variant: str | None, *, trend: str | None = None
+    ) -> frozenset[str]:
+        """What of a learner a message uses, by the names templates have for it: the rest need not be looked up.
+
+        Raises:
+            RenderError: it cannot be written at all.
+            ContentError: a file it is made of cannot be used.
+        """
+        return self._compiled_for(message_key, channel, language, variant or STANDARD, trend).names
 
     def body_hash(self, message_key: str, language: str, variant: str | None = None) -> str:
         """SHA-256 over a message in all of its channels, written for a learner who stands for everyone.
@@ -199,19 +248,24 @@ class Renderer:
         copy = Copy(message.file, words, self.brand, locale, is_mandatory)
         subject = " ".join(words.subject.split())
         check(subject)
-        text: Template | None = None
+        source, context, text = "", Context.TEXT, ""
         if channel is Channel.EMAIL:
-            main = compile_template(html_source(copy, self.content_dir), Context.HTML)
-            text = compile_template(text_source(copy, self.content_dir, name="email.txt.j2"), Context.TEXT)
+            source, context = html_source(copy, self.content_dir), Context.HTML
+            text = text_source(copy, self.content_dir, name="email.txt.j2")
         elif channel is Channel.SMS:
-            source = text_source(copy, self.content_dir, name="sms.txt.j2")
-            main = compile_template(" ".join(source.split()), Context.TEXT)
+            source = " ".join(text_source(copy, self.content_dir, name="sms.txt.j2").split())
         else:
-            main = compile_template(card_source(copy, self.content_dir, name=f"{channel}.json"), Context.JSON)
+            source, context = card_source(copy, self.content_dir, name=f"{channel}.json"), Context.JSON
+        main = compile_template(source, context)
+        used = names_in(subject) | names_in(source, context) | names_in(text)
+        if channel is Channel.SMS:
+            used = names_in(source) | {name for name in _SHORTENED_FIRST if name in names_in(words.sms)}
+        elif channel is Channel.EMAIL:
+            used |= {"unsubscribe_url"}  # it stands in the head, too
         return _Compiled(
             main=main,
             subject=compile_template(subject, Context.TEXT),
-            text=text,
+            text=compile_template(text, Context.TEXT) if channel is Channel.EMAIL else None,
             fixed={
                 "brand_name": self.brand.name,
                 "campaign_name": self.campaign.name,
@@ -221,6 +275,8 @@ class Renderer:
             locale=locale,
             topics=self._topics(language),
             shortened=tuple(name for name in _SHORTENED_FIRST if name in names_in(words.sms)),
+            names=used & ALL_NAMES,
+            sources=(subject, source, text),
         )
 
     def _trend_of(self, message_key: str, trend_key: str | None) -> Trend | None:
