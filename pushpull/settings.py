@@ -261,6 +261,11 @@ class Settings(BaseSettings):
         """The channels that speak to their real provider."""
         return () if self.is_sandbox else tuple(_listed(self.channels))
 
+    @property
+    def outward_channels(self) -> tuple[str, ...]:
+        """Those of them whose messages leave this machine: their provider is not a stand-in on it."""
+        return tuple(name for name in self.real_channels if not is_this_machine(getattr(self, _ADDRESSES[name])))
+
 
 def is_this_machine(url: str) -> bool:
     """Whether an address is of this machine alone, as a stand-in's is."""
@@ -293,7 +298,7 @@ def _problems(chosen: Settings) -> Iterator[str]:
             beginning, text = _BEGINNINGS.get(name, ""), _text(chosen, name)
             if text and not text.startswith(beginning):
                 yield f"PUSHPULL_{name.upper()} must begin with {beginning}: is it another one's value?"
-    real = [channel for channel in chosen.real_channels if not is_this_machine(getattr(chosen, _ADDRESSES[channel]))]
+    real = chosen.outward_channels
     if not real:
         return  # a rehearsal against a stand-in
     if is_this_machine(chosen.base_url):
