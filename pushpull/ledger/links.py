@@ -37,6 +37,7 @@ _TAG_BYTES: Final = 16
 _LANDING: Final = struct.Struct(">IQIQHIH")  # expires, learner, campaign, item (0: none), wave (48 bit), rotation
 _SUBJECT: Final = struct.Struct(">IQ")  # expires (0: never), learner; text may follow
 _LONGEST_TOKEN: Final = 512
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Purpose(StrEnum):
@@ -127,19 +128,22 @@ class _Seal:
 
     def hide(self, claims: bytes, tag: bytes) -> bytes:
         """Claims hidden, or hidden claims shown: the key stream is its own inverse."""
-        stream, counter = b"", 0
-        while len(stream) < len(claims):
-            inner, outer = self._stream_inner.copy(), self._stream_outer.copy()
-            inner.update(tag + bytes([counter]))
-            outer.update(inner.digest())
-            stream += outer.digest()
-            counter += 1
         size = len(claims)
+        stream = self._block(tag + b"\0")
+        for counter in range(1, -(-size // len(stream))):
+            stream += self._block(tag + bytes((counter,)))
         return (int.from_bytes(claims, "big") ^ int.from_bytes(stream[:size], "big")).to_bytes(size, "big")
+
+    def _block(self, place: bytes) -> bytes:
+        inner, outer = self._stream_inner.copy(), self._stream_outer.copy()
+        inner.update(place)
+        outer.update(inner.digest())
+        return outer.digest()
 
     def token(self, claims: bytes) -> str:
         tag = self.tag(claims)
-        return urlsafe_b64encode(self.header + tag + self.hide(claims, tag)).rstrip(b"=").decode()
+        raw = self.header + tag + self.hide(claims, tag)
+        return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def _padded(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
