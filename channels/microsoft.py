@@ -37,12 +37,12 @@ _NEXT_TRY = 10.0
 
 #: What to do, by Entra's own error code (learn.microsoft.com/entra/identity-platform/reference-error-codes).
 _ADVICE: Mapping[int, str] = {
-    7000215: "the client secret is wrong: put its value, not its id, into client_secret",
-    7000222: "the client secret has expired: make a new one at Entra and put it into client_secret",
-    700016: "Entra does not know client_id in this tenant: check client_id and tenant_id",
-    90002: "Entra does not know the tenant: check tenant_id",
-    900023: "tenant_id is neither a tenant's id nor one of its domains",
-    500011: "the service has no principal in this tenant: an administrator must consent to the app",
+    7000215: "the client secret is wrong: put its value, not its id, into PUSHPULL_TEAMS_CLIENT_SECRET",
+    7000222: "the client secret has expired: make a new one at Entra and put it into PUSHPULL_TEAMS_CLIENT_SECRET",
+    700016: "the tenant does not know the app: check PUSHPULL_TEAMS_CLIENT_ID and PUSHPULL_TEAMS_TENANT_ID",
+    90002: "there is no such tenant: check PUSHPULL_TEAMS_TENANT_ID",
+    900023: "PUSHPULL_TEAMS_TENANT_ID is neither a tenant's id nor one of its domains",
+    500011: "the service has no principal in the tenant: an administrator must consent to the app",
     7000112: "the app is disabled at Entra: enable it",
     53003: "a conditional access policy of the tenant refuses the app: let it through",
 }
@@ -214,7 +214,8 @@ class Tokens:
                 except (ValueError, KeyError):
                     # Not an address msal can use, or a description of the tenant without its addresses.
                     raise ChannelStopped(
-                        "Microsoft: no tokens can be had from this tenant. Check tenant_id and login_url."
+                        "Microsoft Entra gives no token: no such tenant. "
+                        "Check PUSHPULL_TEAMS_TENANT_ID and PUSHPULL_LOGIN_URL, then resume the channel."
                     ) from None
             return self._app
 
@@ -342,6 +343,6 @@ def _meaning(result: object) -> ChannelStopped | NothingSent:
     advice = next((_ADVICE[code] for code in codes if code in _ADVICE), None)
     return ChannelStopped(
         f"Microsoft Entra gives no token ({name}): "
-        f"{advice or 'check tenant_id, client_id and client_secret, and the app registration at Entra'}. "
+        f"{advice or 'check PUSHPULL_TEAMS_TENANT_ID, _CLIENT_ID and _CLIENT_SECRET, and the app at Entra'}. "
         "Then resume the channel."
     )
