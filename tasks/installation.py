@@ -10,27 +10,33 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import Engine
 
+from channels.accounts import Accounts, accounts_of
 from channels.base import ChannelAdapter
 from channels.registry import adapters
 from content.campaign import Campaign, campaign_spec, load_campaign
 from content.render import Renderer
-from pushpull.db import open_database
+from pushpull.db import open_database, reading
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.drain import DrainOptions
 from pushpull.ledger.links import LinkSigner
+from pushpull.ledger.provider_objects import unsubscribe_groups
 from pushpull.ledger.reconcile import Patience
 from pushpull.ledger.specs import Caps
 from pushpull.migrations import upgrade
 from pushpull.settings import Settings, settings
 
 _CONTENT_FILES = {".yaml", ".yml", ".j2", ".svg"}
+
+#: Real providers live in the present; whoever wants another time passes a clock of their own.
+_present = partial(datetime.now, UTC)
 
 log = logging.getLogger("pushpull")
 
@@ -41,12 +47,14 @@ class Installation:
 
     Args:
         adapters: one per channel.
+        accounts: at the real providers, as far as their credentials are set.
     """
 
     settings: Settings
     engine: Engine
     links: LinkSigner
     adapters: Mapping[Channel, ChannelAdapter]
+    accounts: Accounts = field(default_factory=Accounts)
     _campaigns: dict[str, tuple[int, Campaign]] = field(default_factory=dict, repr=False)
     _renderers: dict[str, Renderer] = field(default_factory=dict, repr=False)
 
@@ -105,15 +113,31 @@ def _stamp(content_dir: Path) -> int:
 
 
 def assemble(chosen: Settings, *, clock: Callable[[], datetime] | None = None) -> Installation:
-    """Open the database, bring it up to date, and choose the channels.
+    """Open the database, bring it up to date, fetch the credentials, and choose the channels.
 
     Args:
-        clock: gives sandboxed e-mails their date, for rehearsals in another time than today's.
+        clock: the present of the channels, for rehearsals in another time than today's.
+
+    Raises:
+        channels.credentials.CredentialsMissing: the Prefect blocks that hold them cannot be read.
+        channels.registry.NoAccount: a listed channel has no account.
     """
+    if chosen.credentials_block:
+        from channels.credentials import with_blocks
+
+        chosen = with_blocks(chosen)
     engine = open_database(chosen.database_url)
     upgrade(engine)
+    with reading(engine) as connection:
+        accounts = accounts_of(chosen, groups=unsubscribe_groups(connection))
+    present = clock if chosen.is_sandbox else clock or _present
+    links = LinkSigner.of(chosen)
     return Installation(
-        settings=chosen, engine=engine, links=LinkSigner.of(chosen), adapters=adapters(chosen, clock=clock)
+        settings=chosen,
+        engine=engine,
+        links=links,
+        adapters=adapters(chosen, clock=present, accounts=accounts, links=links),
+        accounts=accounts,
     )
 
 

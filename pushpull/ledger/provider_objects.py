@@ -1,0 +1,37 @@
+"""What was made at a provider for us, by our own name: the unsubscribe group of a message family, a webhook."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from pushpull.db import insert_into
+from pushpull.ledger.tables import provider_object
+
+#: SendGrid's unsubscribe groups; the key is a message family, the value the group's number.
+SENDGRID, ASM_GROUP = "sendgrid", "asm_group"
+
+
+def keep(connection: Connection, provider: str, kind: str, *, key: str, value: str, at: datetime) -> None:
+    """Remember what was made; what had the name before is replaced."""
+    connection.execute(
+        insert_into(connection, provider_object)
+        .values(provider=provider, kind=kind, key=key, value=value, made_at=at)
+        .on_conflict_do_update(index_elements=["provider", "kind", "key"], set_={"value": value, "made_at": at})
+    )
+
+
+def made(connection: Connection, provider: str, kind: str) -> dict[str, str]:
+    """What was made so far, by our own name."""
+    rows = connection.execute(
+        select(provider_object.c.key, provider_object.c.value)
+        .where(provider_object.c.provider == provider, provider_object.c.kind == kind)
+        .order_by(provider_object.c.key)
+    )
+    return {row.key: row.value for row in rows}
+
+
+def unsubscribe_groups(connection: Connection) -> dict[str, int]:
+    """SendGrid's unsubscribe groups, by message family."""
+    return {family: int(number) for family, number in made(connection, SENDGRID, ASM_GROUP).items()}
