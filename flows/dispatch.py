@@ -10,7 +10,7 @@ from prefect import flow
 
 from flows.parameters import moment
 from pushpull.ledger.results import WaveResult
-from tasks.deliver import close_waves, drain_shard, find_due, shards_of
+from tasks.deliver import close_waves, drain_shard, find_ahead, find_due, shards_of
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import report_waiting, report_waves
 
@@ -36,9 +36,22 @@ async def dispatch(
     due = find_due(now, hold_late=not dry_run and not cohort)
     if dry_run:
         return report_waves(sorted({wave.wave_id for wave in due}))
-    for wave in due:
-        drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave, cohort)])
-    if due:
+    for wave in find_ahead(now):
+        drain_shard.for_each([(shard, wave.rules, True) for shard in shards_of(wave, cohort)])
+    touched: set[int] = set()
+    has_more = True
+    while has_more:  # drains end after a while, so that what is more important by then goes first
+        touched |= {wave.wave_id for wave in due}
+        drained = [
+            result
+            for wave in due
+            for result in drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave, cohort)])
+        ]
+        has_more = any(result.has_more for result in drained)
+        if has_more:
+            now = moment(as_of, live=True)
+            due = find_due(now, hold_late=not cohort)
+    if touched:
         close_waves(now)
     report_waiting()
-    return report_waves(sorted({wave.wave_id for wave in due}))
+    return report_waves(sorted(touched))

@@ -22,6 +22,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, func, select
 
 from pushpull.db import database_now, reading, writing
+from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
@@ -125,6 +126,7 @@ class DrainOptions:
         senders: batches under way at the same time, each with a thread and a database connection of its own.
         slice: how long to go on claiming before other waves get their turn; None: until nothing is due.
         send_at: for planned mail, the instant (UTC) the provider is to send it at; only what is due then is taken.
+        channels: only these; empty: all of the wave.
     """
 
     worker: str
@@ -135,6 +137,7 @@ class DrainOptions:
     senders: int = 1
     slice: timedelta | None = None
     send_at: datetime | None = None
+    channels: tuple[Channel, ...] = ()
 
     def __post_init__(self) -> None:
         if self.deadline >= self.lease:
@@ -260,6 +263,8 @@ class _Worker:
     def work(self, shard: Shard) -> None:
         """Claim and deliver, channel by channel, until nothing is due, the time is up or the wave is stopped."""
         for channel in self._rules.spec.channels:
+            if self._options.channels and channel not in self._options.channels:
+                continue
             cursor = shard.after
             while not self._is_over(channel.value):
                 if self._until is not None and self._monotonic() >= self._until:

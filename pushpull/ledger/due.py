@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, distinct, func, select
 
 from pushpull.ledger.campaigns import hold_wave
 from pushpull.ledger.specs import WaveSpec
@@ -38,7 +40,29 @@ def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -
     Args:
         now: the campaign's clock, UTC.
     """
-    rows = connection.execute(
+    rows = _waiting(connection, delivery.c.due_at <= now)
+    return [_due_wave(connection, row, as_of=now, global_holdout=global_holdout) for row in rows]
+
+
+def waves_ahead(
+    connection: Connection, *, after: datetime, upto: datetime, channel: str, global_holdout: float
+) -> list[DueWave]:
+    """Waves with deliveries that become due in ``(after, upto]``, once for every instant they become due at.
+
+    For providers that keep messages until they are to be sent: each is to be drained as of its instant.
+
+    Args:
+        channel: of those messages.
+    """
+    ahead = and_(delivery.c.due_at > after, delivery.c.due_at <= upto, delivery.c.channel == channel)
+    rows = _waiting(connection, ahead, delivery.c.due_at)
+    return [_due_wave(connection, row, as_of=row.due_at, global_holdout=global_holdout) for row in rows]
+
+
+def _waiting(
+    connection: Connection, condition: ColumnElement[bool], *by: ColumnElement[datetime]
+) -> Sequence[Row[Any]]:
+    return connection.execute(
         select(
             wave.c.id,
             delivery.c.rotation,
@@ -46,6 +70,7 @@ def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -
             wave.c.campaign_id,
             rotation.c.as_of.label("planned_as_of"),
             func.count().label("due"),
+            *by,
         )
         .select_from(
             wave.join(campaign, campaign.c.id == wave.c.campaign_id)
@@ -58,33 +83,34 @@ def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -
             wave.c.status == WaveStatus.OPEN.value,
             campaign.c.status == WaveStatus.OPEN.value,
             delivery.c.state.in_(_WAITING),
-            delivery.c.due_at <= now,
+            condition,
         )
-        .group_by(wave.c.id, delivery.c.rotation, rotation.c.as_of)
+        .group_by(wave.c.id, delivery.c.rotation, rotation.c.as_of, *by)
         .order_by(
             case((wave.c.message_class == MessageClass.MANDATORY.value, 0), else_=1),
             wave.c.priority.desc(),
             wave.c.scheduled_for,
             wave.c.id,
             delivery.c.rotation,
+            *by,
         )
     ).all()
-    return [
-        DueWave(
-            wave_id=row.id,
-            rotation=row.rotation,
-            due=row.due,
-            rules=Terms(
-                spec=WaveSpec.model_validate(row.spec),
-                campaign_id=row.campaign_id,
-                item_ids=campaign_items(connection, row.campaign_id),
-                as_of=now,
-                global_holdout=global_holdout,
-                planned_as_of=row.planned_as_of,
-            ),
-        )
-        for row in rows
-    ]
+
+
+def _due_wave(connection: Connection, row: Row[Any], *, as_of: datetime, global_holdout: float) -> DueWave:
+    return DueWave(
+        wave_id=row.id,
+        rotation=row.rotation,
+        due=row.due,
+        rules=Terms(
+            spec=WaveSpec.model_validate(row.spec),
+            campaign_id=row.campaign_id,
+            item_ids=campaign_items(connection, row.campaign_id),
+            as_of=as_of,
+            global_holdout=global_holdout,
+            planned_as_of=row.planned_as_of,
+        ),
+    )
 
 
 def hold_misfires(connection: Connection, *, now: datetime) -> list[tuple[int, int]]:
