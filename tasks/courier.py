@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
-from typing import cast
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection
 
@@ -17,23 +16,23 @@ from content.render import Renderer, RenderError
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.claims import Batch
 from pushpull.ledger.conversations import conversations_of
-from pushpull.ledger.drain import NotReadyError
+from pushpull.ledger.couriers import NotReadyError
 from pushpull.ledger.facts import Addressed, FactReader
 from pushpull.ledger.handovers import Handover
-from pushpull.ledger.messages import Body, Conversation, OutgoingMessage, SharedEmail, delivery_id
+from pushpull.ledger.messages import Body, Conversation, MessageFacts, OutgoingMessage, SharedEmail, delivery_id
 from pushpull.ledger.outcomes import Outcome
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import MessageClass
 from tasks.installation import Installation, log
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    batch: Batch
-    learner_id: int
+class _Written(NamedTuple):
+    """A message on its way to its handover."""
+
+    delivery_id: str
     addressed: Addressed
     body: Body
-    conversation: Conversation | None = None
+    conversation: Conversation | None
 
 
 class CampaignCourier:
@@ -48,7 +47,23 @@ class CampaignCourier:
         self._spec = rules.spec
         self._adapters: Mapping[Channel, ChannelAdapter] = here.adapters
         self._renderer = renderer
-        self._facts = FactReader(connection, rules, here.links)
+        self._facts = {
+            channel: FactReader(connection, rules, here.links, names=self._names(channel))
+            for channel in rules.spec.channels
+        }
+        self._shares = {channel: here.adapters[channel].limits.takes_shared_bodies for channel in rules.spec.channels}
+
+    def _names(self, channel: Channel) -> frozenset[str]:
+        """What any learner's message may use."""
+        spec, renderer = self._spec, self._renderer
+        names: frozenset[str] = frozenset()
+        for language in renderer.languages_of(spec.message_key):
+            for variant in [name for name, _ in spec.variants] or [""]:
+                try:
+                    names |= renderer.names_used(spec.message_key, channel, language, variant, trend=spec.trend)
+                except RenderError:
+                    continue  # writing says so, for the learners it concerns
+        return names
 
     def request_size(self, channel: str) -> int:
         """How many messages of a channel go into one handover."""
@@ -75,29 +90,50 @@ class CampaignCourier:
 
     def write(self, connection: Connection, batch: Batch) -> Mapping[int, object]:
         """Write a batch; learners whose message cannot be written are left out and counted in the log."""
-        spec, channel = self._spec, Channel(batch.channel)
-        addressed = self._facts.read(connection, batch)
+        channel = Channel(batch.channel)
+        addressed = self._facts[channel].read(connection, batch)
         reached_by: Mapping[str, Conversation] = {}
         if channel is Channel.TEAMS:
             reached_by = conversations_of(connection, [whom.to for whom in addressed.values() if whom.to])
         written: dict[int, object] = {}
         failures: Counter[str] = Counter()
+        write = {
+            (language, variant): self._writer(channel, language, variant)
+            for language, variant in {(row.language, row.variant) for row in batch.rows}
+        }
         for row in batch.rows:
             whom = addressed.get(row.learner_id)
             if whom is None or not whom.to:
                 failures["no_address"] += 1
                 continue
             try:
-                body = self._renderer.render(
-                    spec.message_key, channel, row.language, row.variant, whom.facts, trend=spec.trend
-                )
+                body = write[row.language, row.variant](whom.facts)
             except RenderError as error:
                 failures[error.code] += 1
                 continue
-            written[row.learner_id] = _Written(batch, row.learner_id, whom, body, reached_by.get(whom.to))
+            name = delivery_id(batch.wave_id, batch.rotation, row.learner_id)
+            written[row.learner_id] = _Written(name, whom, body, reached_by.get(whom.to))
         if failures:
             log.warning("messages not written", extra={"wave_id": batch.wave_id, "failures": dict(failures)})
         return written
+
+    def _writer(self, channel: Channel, language: str, variant: str | None) -> Callable[[MessageFacts], Body]:
+        """What writes the messages of a language and variant: into a shared template where the channel takes it."""
+        spec = self._spec
+
+        def whole(facts: MessageFacts) -> Body:
+            return self._renderer.render(spec.message_key, channel, language, variant, facts, trend=spec.trend)
+
+        if not self._shares[channel]:
+            return whole
+        try:
+            shared = self._renderer.share(spec.message_key, language, variant, trend=spec.trend)
+        except RenderError:
+            return whole
+        if shared is None:
+            return whole
+        fill = shared.fill
+        return lambda facts: fill(facts) or whole(facts)
 
     def carry(
         self,
@@ -110,22 +146,24 @@ class CampaignCourier:
         send_at: datetime | None = None,
     ) -> Sequence[Outcome]:
         """Hand written messages to the channel."""
+        of, spec, as_of = Channel(channel), self._spec, handover.as_of
+        is_mandatory = spec.message_class is MessageClass.MANDATORY
         outgoing = [
             OutgoingMessage(
-                delivery_id=delivery_id(written.batch.wave_id, written.batch.rotation, written.learner_id),
-                handover_id=handover.id.hex,
-                channel=Channel(channel),
-                to=written.addressed.to,
-                to_name=written.addressed.to_name,
-                family=self._spec.family,
-                body=written.body,
-                is_mandatory=self._spec.message_class is MessageClass.MANDATORY,
-                campaign=self._spec.campaign_key,
-                valid_for=until - handover.as_of if until is not None and handover.as_of is not None else None,
-                send_at=send_at,
-                request_id=handover.request_id,
-                conversation=written.conversation,
+                written.delivery_id,
+                handover.id.hex,
+                of,
+                written.addressed.to,
+                written.addressed.to_name,
+                spec.family,
+                written.body,
+                is_mandatory,
+                spec.campaign_key,
+                until - as_of if until is not None and as_of is not None else None,
+                send_at,
+                handover.request_id,
+                written.conversation,
             )
             for written, until in zip_longest(cast(Sequence[_Written], messages), handover.valid_until)
         ]
-        return self._adapters[Channel(channel)].send(outgoing, deadline=deadline, not_before=not_before)
+        return self._adapters[of].send(outgoing, deadline=deadline, not_before=not_before)

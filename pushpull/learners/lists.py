@@ -38,8 +38,13 @@ class _InList(FunctionElement[bool]):
     inherit_cache = True
     element: TypeEngine[Any] = BigInteger()
 
-    def __init__(self, column: ColumnElement[Any], values: Iterable[Any]) -> None:
-        super().__init__(column, bindparam("listed", list(values), _AsOneValue(self.element), unique=True))
+    def __init__(self, column: ColumnElement[Any], values: Iterable[Any] | str) -> None:
+        """``values`` may be the name of the parameter that brings them, for statements that are asked repeatedly."""
+        kind = _AsOneValue(self.element)
+        if isinstance(values, str):
+            super().__init__(column, bindparam(values, type_=kind))
+        else:
+            super().__init__(column, bindparam("listed", list(values), kind, unique=True))
 
 
 class in_texts(_InList):  # noqa: N801  (named as SQL functions are)

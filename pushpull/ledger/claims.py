@@ -79,15 +79,35 @@ class Batch:
             delivery.c.state == DeliveryState.CLAIMED.value,
         )
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether most learners between its first and its last are its own: then a range costs less than a list."""
+        return self.last - self.first < 2 * len(self.rows)
+
     def parameters(self) -> dict[str, object]:
-        """What :func:`claimed_rows` is asked with."""
+        """What :func:`claimed_rows` and :func:`near` are asked with."""
         return {
             "batch_wave": self.wave_id,
             "batch_rotation": self.rotation,
             "batch_first": self.first,
             "batch_last": self.last,
             "batch_token": self.token,
+            "batch_ids": [] if self.is_dense else [row.learner_id for row in self.rows],
         }
+
+
+def near(column: ColumnElement[int], *, is_dense: bool) -> ColumnElement[bool]:
+    """Whether a learner is in a batch, or at least between those who are.
+
+    The planner knows how many rows a range or a list stands for. Of rows joined to a claimed batch it expects one, and
+    then reads the whole batch once for every learner in it.
+
+    Args:
+        is_dense: see :attr:`Batch.is_dense`.
+    """
+    if is_dense:
+        return column.between(bindparam("batch_first", type_=BigInteger), bindparam("batch_last", type_=BigInteger))
+    return in_ids(column, "batch_ids")
 
 
 def claimed_rows() -> CTE:

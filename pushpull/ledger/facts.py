@@ -5,19 +5,19 @@ Three reads per batch: the people, where they stand with the campaign's items, w
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
-from sqlalchemy import CTE, BigInteger, Connection, SmallInteger, and_, cast, func, literal, null, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, SmallInteger, and_, bindparam, false, func, select
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.tables import learner, lifecycle, progress
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import timing
-from pushpull.ledger.claims import Batch, claimed_rows
+from pushpull.ledger.claims import Batch, near
 from pushpull.ledger.links import LANDING_LIFETIME
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
 from pushpull.ledger.offers import pick_is_good
@@ -25,6 +25,19 @@ from pushpull.ledger.reach import ADDRESS
 from pushpull.ledger.tables import pick
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import MessageClass
+
+#: All that a message may use of a learner, by the names templates have for it.
+EVERYTHING: Final = frozenset(
+    {
+        "given_name", "link", "unsubscribe_url", "preferences_url", "first_contact", "place_title", "item_title",
+        "item_minutes", "due_day", "due_in", "is_overdue", "items",
+    }
+)  # fmt: skip
+#: What depends on where a learner stands; a landing link leads there.
+_STANDING: Final = EVERYTHING - {"given_name", "unsubscribe_url", "preferences_url", "first_contact", "items"}
+_NOTHING: Final[Mapping[int, Any]] = {}
+
+Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 class Links(Protocol):
@@ -67,16 +80,57 @@ class _Where:
     rotation: int
 
 
+class _Statements:
+    """What is asked about the learners of a batch."""
+
+    def __init__(self, rules: Terms, among: Among, of_batch: ColumnElement[bool]) -> None:
+        self.people = {
+            channel: select(
+                learner.c.id,
+                ADDRESS[channel].label("to"),
+                learner.c.given_name,
+                learner.c.family_name,
+                func.coalesce(learner.c.timezone, "").label("zone"),
+                lifecycle.c.activated_at,
+            )
+            .select_from(
+                learner.outerjoin(
+                    lifecycle,
+                    and_(lifecycle.c.learner_id == learner.c.id, lifecycle.c.campaign_id == rules.campaign_id),
+                )
+            )
+            .where(among(learner.c.id))
+            for channel in rules.spec.channels
+        }
+        self.standing = select(
+            progress.c.learner_id,
+            progress.c.item_id,
+            progress.c.completed_at,
+            progress.c.last_activity_at,
+            progress.c.due_at,
+            progress.c.place_title,
+        ).where(among(progress.c.learner_id), progress.c.item_id.in_(rules.item_ids))
+        self.picked = (
+            select(pick, item.c.title, item.c.minutes, item.c.summary, item.c.format)
+            .join(item, item.c.id == pick.c.item_id)
+            .where(of_batch, among(pick.c.learner_id), pick_is_good(as_of=rules.as_of))
+            .order_by(pick.c.learner_id, pick.c.position)
+        )
+
+
 class FactReader:
     """Reads facts for the batches of one wave.
 
     Args:
         rules: the wave's terms; ``rules.as_of`` is the campaign's clock.
         links: makes the links.
-        batch: whose facts, in the shape of :func:`pushpull.ledger.claims.claimed_rows`; that is the default.
+        names: what the message uses, by the names templates have for it; the rest is left blank, for making a link
+            alone costs as much as everything else about a learner.
     """
 
-    def __init__(self, connection: Connection, rules: Terms, links: Links, batch: CTE | None = None) -> None:
+    def __init__(
+        self, connection: Connection, rules: Terms, links: Links, *, names: Collection[str] = EVERYTHING
+    ) -> None:
         self._rules, self._links = rules, links
         # Counted from planning, so that a message written again carries the same link.
         self._expires = (rules.planned_as_of or rules.as_of) + LANDING_LIFETIME
@@ -86,98 +140,95 @@ class FactReader:
             )
         )
         self._items = {row.id: _Item(*row) for row in rows}
-        batch = claimed_rows() if batch is None else batch
-        self._people = {
-            channel: select(
-                batch.c.learner_id,
-                batch.c.item_id,
-                ADDRESS[channel].label("to"),
-                learner.c.given_name,
-                learner.c.family_name,
-                func.coalesce(learner.c.timezone, "").label("zone"),
-                lifecycle.c.activated_at,
-            ).select_from(
-                batch.join(learner, learner.c.id == batch.c.learner_id).outerjoin(
-                    lifecycle,
-                    and_(lifecycle.c.learner_id == learner.c.id, lifecycle.c.campaign_id == rules.campaign_id),
-                )
-            )
-            for channel in rules.spec.channels
-        }
-        self._standing = select(
-            progress.c.learner_id,
-            progress.c.item_id,
-            progress.c.completed_at,
-            progress.c.last_activity_at,
-            progress.c.due_at,
-            progress.c.place_title,
-        ).where(progress.c.learner_id.in_(select(batch.c.learner_id)), progress.c.item_id.in_(rules.item_ids))
-        self._picked = (
-            select(pick, item.c.title, item.c.minutes, item.c.summary, item.c.format)
-            .join(item, item.c.id == pick.c.item_id)
-            .where(
-                pick.c.wave_id == batch.c.wave_id,
-                pick.c.rotation == batch.c.rotation,
-                pick.c.learner_id == batch.c.learner_id,
-                pick_is_good(as_of=rules.as_of),
-            )
-            .order_by(pick.c.learner_id, pick.c.position)
+        self._has_picks = bool(rules.spec.item_count) and "items" in names
+        self._has_link, self._has_preferences = "link" in names, "preferences_url" in names
+        self._has_opt_out = "unsubscribe_url" in names and rules.spec.message_class is not MessageClass.MANDATORY
+        self._has_standing = bool(_STANDING & set(names))
+        of_batch = and_(
+            pick.c.wave_id == bindparam("batch_wave", type_=BigInteger),
+            pick.c.rotation == bindparam("batch_rotation", type_=SmallInteger),
         )
+        self._statements = {
+            is_dense: _Statements(rules, partial(near, is_dense=is_dense), of_batch) for is_dense in (True, False)
+        }
 
     def read(self, connection: Connection, batch: Batch) -> dict[int, Addressed]:
         """Addresses and facts by learner id."""
         where = _Where(Channel(batch.channel), batch.wave_id, batch.rotation)
-        return self._read(connection, where, batch.parameters())
+        about = {row.learner_id: row.item_id for row in batch.rows}
+        return self._read(connection, where, about, self._statements[batch.is_dense], batch.parameters())
 
-    def read_one(self, connection: Connection, channel: Channel) -> Addressed | None:
-        """The facts of the one learner this reader was made for; there is no delivery yet."""
-        found = self._read(connection, _Where(channel, 0, 0), {})
-        return next(iter(found.values()), None)
+    def read_one(self, connection: Connection, learner_id: int, channel: Channel) -> Addressed | None:
+        """The facts of one learner; there is no delivery yet."""
+        statements = _Statements(self._rules, lambda column: column == learner_id, false())
+        return self._read(connection, _Where(channel, 0, 0), {learner_id: None}, statements, {}).get(learner_id)
 
-    def _read(self, connection: Connection, where: _Where, parameters: dict[str, object]) -> dict[int, Addressed]:
-        people = connection.execute(self._people[where.channel], parameters).all()
-        standing: dict[int, dict[int, Any]] = defaultdict(dict)
-        for row in connection.execute(self._standing, parameters):
-            standing[row.learner_id][row.item_id] = row
-        picks: dict[int, list[RecommendedItem]] = defaultdict(list)
-        if self._rules.spec.item_count:
-            for row in connection.execute(self._picked, parameters):
-                picks[row.learner_id].append(self._recommended(row, where))
-        return {
-            row.learner_id: Addressed(
-                to=row.to or "",
-                to_name=" ".join(name for name in (row.given_name, row.family_name) if name),
-                facts=self._facts(row, where, standing[row.learner_id], picks.get(row.learner_id, ())),
-            )
-            for row in people
-        }
+    def _read(
+        self,
+        connection: Connection,
+        where: _Where,
+        about: Mapping[int, int | None],
+        statements: _Statements,
+        parameters: dict[str, object],
+    ) -> dict[int, Addressed]:
+        standing: dict[int, dict[int, Any]] = {}
+        if self._has_standing:
+            for row in connection.execute(statements.standing, parameters):
+                standing.setdefault(row[0], {})[row[1]] = row
+        picks: dict[int, list[RecommendedItem]] = {}
+        if self._has_picks:
+            for row in connection.execute(statements.picked, parameters):
+                picks.setdefault(row.learner_id, []).append(self._recommended(row, where))
+        found: dict[int, Addressed] = {}
+        for learner_id, to, given, family, zone, activated_at in connection.execute(
+            statements.people[where.channel], parameters
+        ).all():
+            if learner_id in about:
+                name = f"{given} {family}" if given and family else given or family or ""
+                stands = standing.get(learner_id, _NOTHING)
+                picked = tuple(picks.get(learner_id, ()))
+                facts = self._facts(
+                    learner_id, given or "", zone, activated_at is None, about[learner_id], where, stands, picked
+                )
+                found[learner_id] = Addressed(to or "", name, facts)
+        return found
 
     def _facts(
-        self, row: Any, where: _Where, standing: Mapping[int, Any], picks: Sequence[RecommendedItem]
+        self,
+        learner_id: int,
+        given_name: str,
+        zone: str,
+        is_first: bool,
+        item_id: int | None,
+        where: _Where,
+        standing: Mapping[int, Any],
+        picks: tuple[RecommendedItem, ...],
     ) -> MessageFacts:
-        rules, links, learner_id = self._rules, self._links, row.learner_id
-        about = row.item_id or self._focus(standing)
-        stands = standing.get(about) if about else None
+        rules, links = self._rules, self._links
+        about = item_id or self._focus(standing)
+        stands = standing.get(about) if about and standing else None
         shown = self._items.get(about) if about else None
-        due_on = self._due(row, standing)
-        today = timing.local_day(rules.as_of, row.zone or rules.spec.timezone)
-        may_leave = rules.spec.message_class is not MessageClass.MANDATORY
+        due_on = self._due(item_id, zone, standing) if standing else None
         return MessageFacts(
-            given_name=row.given_name or "",
-            link=links.landing_url(learner_id, rules.campaign_id, about, where.wave_id, where.rotation, self._expires),
-            unsubscribe_url=links.unsubscribe_url(learner_id, where.channel, rules.spec.family) if may_leave else "",
-            preferences_url=links.preferences_url(learner_id),
-            first_contact=row.activated_at is None,
+            given_name,
+            links.landing_url(learner_id, rules.campaign_id, about, where.wave_id, where.rotation, self._expires)
+            if self._has_link
+            else "",
+            links.unsubscribe_url(learner_id, where.channel.value, rules.spec.family) if self._has_opt_out else "",
+            links.preferences_url(learner_id) if self._has_preferences else "",
+            first_contact=is_first,
             place_title=(stands.place_title or "") if stands is not None else "",
             item_title=shown.title if shown else "",
             item_minutes=shown.minutes if shown else None,
             due_on=due_on,
-            days_left=(due_on - today).days if due_on else None,
-            items=tuple(picks),
+            days_left=(due_on - timing.local_day(rules.as_of, zone or rules.spec.timezone)).days if due_on else None,
+            items=picks,
         )
 
     def _focus(self, standing: Mapping[int, Any]) -> int | None:
         """The item a message is about when its wave names none: where the learner was last, else the next open one."""
+        if not standing:
+            return self._rules.item_ids[0] if self._rules.item_ids else None
         started = [row for row in standing.values() if row.completed_at is None and row.last_activity_at is not None]
         if started:
             return int(max(started, key=lambda row: row.last_activity_at).item_id)
@@ -186,13 +237,13 @@ class FactReader:
                 return item_id
         return self._rules.item_ids[0] if self._rules.item_ids else None
 
-    def _due(self, row: Any, standing: Mapping[int, Any]) -> date | None:
-        if row.item_id is not None:
-            dates = [standing[row.item_id].due_at] if row.item_id in standing else []
+    def _due(self, item_id: int | None, zone: str, standing: Mapping[int, Any]) -> date | None:
+        if item_id is not None:
+            dates = [standing[item_id].due_at] if item_id in standing else []
         else:
             dates = [each.due_at for each in standing.values() if each.completed_at is None]
         known = [due for due in dates if due is not None]
-        return timing.local_day(min(known), row.zone or self._rules.spec.timezone) if known else None
+        return timing.local_day(min(known), zone or self._rules.spec.timezone) if known else None
 
     def _recommended(self, row: Any, where: _Where) -> RecommendedItem:
         url = self._links.landing_url(
@@ -231,14 +282,7 @@ def facts_of(
     ).one_or_none()
     if person is None:
         raise UnknownLearnerError(external_id)
-    alone = select(
-        literal(0, BigInteger).label("wave_id"),
-        literal(0, SmallInteger).label("rotation"),
-        literal(person.id, BigInteger).label("learner_id"),
-        cast(null(), BigInteger).label("item_id"),
-    ).cte("batch")
-    reader = FactReader(connection, rules, links, alone)
-    found = reader.read_one(connection, rules.spec.channels[0])
+    found = FactReader(connection, rules, links).read_one(connection, person.id, rules.spec.channels[0])
     assert found is not None
     language = person.preferred_language or default_language
     recommender = Recommender.load(connection, as_of=rules.as_of)
