@@ -6,7 +6,8 @@ not. A call has one deadline for all of it, however slowly bytes drip; nothing i
 ::
 
     Failure
-    ├── NothingSent    no byte of the request left: name not found, refused, TLS failed, deadline passed before
+    ├── NothingSent    no byte of the request left: name not found, refused, TLS failed, deadline passed before,
+    │                  a path or header that no request can hold
     └── NobodyKnows    bytes left and no answer came back whole enough to have a status
 
 The providers' SDKs make their requests through here too: each file beside this one gives its SDK a transport made of
@@ -127,15 +128,12 @@ class Wire:
         """
         connection = self._connection(deadline)
         try:
-            connection.deadline = deadline
+            connection.begin(deadline)
             connection.request(method, self._prefix + path, body, dict(headers))
             answer, may_keep = _read(connection)
-        except TimeoutError:
-            connection.close()
-            raise NobodyKnows("read_timeout") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
-            raise NobodyKnows(_code(error)) from None
+            raise _failure(error, has_begun=connection.has_begun) from None
         except BaseException:
             connection.close()
             raise
@@ -172,7 +170,7 @@ class Wire:
         fresh = _Connection(self._host, self._port, self._context, self._monotonic)
         try:
             fresh.open(min(left, CONNECT_SECONDS))
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):
             raise NothingSent("name_not_found") from None
         except ConnectionRefusedError:
             raise NothingSent("connection_refused") from None
@@ -196,18 +194,26 @@ class _Connection(http.client.HTTPConnection):
     ) -> None:
         super().__init__(host, port or (443 if context else 80))
         self._context, self._monotonic = context, monotonic
-        self.deadline = 0.0
+        self._deadline = 0.0
+        #: Whether a byte of the request under way may have left.
+        self.has_begun = False
 
     def open(self, seconds: float) -> None:
+        until = self._monotonic() + seconds
         raw = socket.create_connection((self.host, self.port), seconds)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context:
+                raw.settimeout(max(until - self._monotonic(), 0.001))
                 raw = self._context.wrap_socket(raw, server_hostname=self.host)
         except BaseException:
             raw.close()
             raise
         self.sock: Any = _Deadlined(raw, self)
+
+    def begin(self, deadline: float) -> None:
+        """A request is about to be made."""
+        self._deadline, self.has_begun = deadline, False
 
     def connect(self) -> None:
         """Never by itself: a request that finds its connection gone has an unknown outcome."""
@@ -218,7 +224,7 @@ class _Connection(http.client.HTTPConnection):
         return self.sock is None or self.sock.is_readable()
 
     def left(self) -> float:
-        seconds = self.deadline - self._monotonic()
+        seconds = self._deadline - self._monotonic()
         if seconds <= 0:
             raise TimeoutError
         return seconds
@@ -233,6 +239,7 @@ class _Deadlined(io.RawIOBase):
 
     def sendall(self, data: bytes) -> None:
         self._raw.settimeout(self._connection.left())
+        self._connection.has_begun = True
         self._raw.sendall(data)
 
     def readinto(self, buffer: Any) -> int:
@@ -284,8 +291,9 @@ def _read(connection: _Connection) -> tuple[Answer, bool]:
         body, is_whole = cut.partial, False
     except (OSError, http.client.HTTPException, ValueError):
         is_whole = False  # the status is known, and it is what counts
-    # Asked before the answer is closed, which makes every later question say yes.
-    may_keep = is_whole and not response.will_close
+    # Asked before the answer is closed, which makes every later question say yes. Behind a 1xx another answer is on its
+    # way, which the next request would take for its own.
+    may_keep = is_whole and not response.will_close and response.status >= 200
     response.close()
     return Answer(response.status, headers, body, is_whole), may_keep
 
@@ -297,10 +305,19 @@ def _checked(base_url: str) -> SplitResult:
     return parts
 
 
-def _code(error: Exception) -> str:
+def _failure(error: Exception, *, has_begun: bool) -> Failure:
+    """What became of a request that has no answer."""
     match error:
-        case http.client.RemoteDisconnected() | ConnectionError():
-            return "connection_lost"
+        case TimeoutError() if not has_begun:
+            return NothingSent("deadline_passed")
+        case OSError() if not has_begun:
+            return NothingSent("no_connection")
+        case _ if not has_begun:
+            return NothingSent("unsendable_request")
+        case TimeoutError():
+            return NobodyKnows("read_timeout")
+        case http.client.RemoteDisconnected():
+            return NobodyKnows("connection_lost")
         case http.client.HTTPException():
-            return "garbled_answer"
-    return "connection_lost"
+            return NobodyKnows("garbled_answer")
+    return NobodyKnows("connection_lost")
