@@ -22,11 +22,12 @@ from channels.base import ChannelAdapter
 from channels.sink import Sink
 from pushpull.db import reading, writing
 from pushpull.learners.vocabulary import Channel
-from pushpull.ledger.drain import DrainResult, Shard, drain
+from pushpull.ledger.drain import DrainResult, drain
 from pushpull.ledger.due import due_waves
 from pushpull.ledger.planning import plan
 from pushpull.ledger.reconcile import reap, reconcile
 from pushpull.ledger.results import close_finished, wave_results
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import wave
 from pushpull.ledger.terms import Terms, campaign_items

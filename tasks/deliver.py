@@ -14,9 +14,10 @@ from pushpull.db import reading, writing
 from pushpull.learners.lists import in_texts
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
-from pushpull.ledger.drain import DrainResult, Shard, drain, shards
+from pushpull.ledger.drain import DrainResult, drain
 from pushpull.ledger.due import DueWave, due_waves, hold_misfires, waves_ahead
 from pushpull.ledger.results import close_finished
+from pushpull.ledger.shards import Shard, shards
 from pushpull.ledger.terms import Terms
 from tasks.courier import CampaignCourier
 from tasks.installation import installation

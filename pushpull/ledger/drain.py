@@ -16,16 +16,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from threading import Lock
-from typing import Protocol
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine
 
 from pushpull.db import database_now, reading, writing
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
+from pushpull.ledger.couriers import Courier, NotReadyError
 from pushpull.ledger.handovers import Handover, Intent, Recheck, intend, most_requests
 from pushpull.ledger.outcomes import (
     CHANNEL_STOPPED,
@@ -39,8 +39,8 @@ from pushpull.ledger.outcomes import (
 )
 from pushpull.ledger.pacing import LONGEST_WAIT, take_turn, throttle, throttled, turn_size
 from pushpull.ledger.settling import HandoverRef, Settled, record
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.stopping import stop_signal
-from pushpull.ledger.tables import delivery
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import Reason
 
@@ -55,63 +55,6 @@ class Step(StrEnum):
     INTENDED = "intended"
     CALLED = "called"
     RECORDED = "recorded"
-
-
-class Courier(Protocol):
-    """What a drain needs of the floors above: messages written, and carried. Several threads may use it at once."""
-
-    def request_size(self, channel: str) -> int:
-        """How many messages of a channel go into one handover."""
-
-    def per_second(self, channel: str) -> float | None:
-        """How many messages per second all workers together may hand over; None: as many as they can."""
-
-    def group_of(self, message: object) -> Hashable:
-        """What messages must have in common to share a handover."""
-
-    def write(self, connection: Connection, batch: Batch) -> Mapping[int, object]:
-        """Write the messages of a batch, by learner id; who is missing could not be written for."""
-
-    def reserve(self, channel: str, count: int) -> Sequence[str]:
-        """Names by which planned requests can be called back; asked for planned mail only.
-
-        Raises:
-            ChannelStopped: the whole channel cannot send.
-            NotReadyError: the provider gives none now.
-        """
-
-    def carry(
-        self,
-        channel: str,
-        handover: Handover,
-        messages: Sequence[object],
-        *,
-        deadline: float,
-        not_before: Sequence[float],
-        send_at: datetime | None,
-    ) -> Sequence[Outcome]:
-        """Hand written messages to the channel, in the order of the handover's learners.
-
-        Args:
-            deadline: monotonic seconds at which everything must be over.
-            not_before: monotonic seconds per message: its slot in the provider's rate; empty: at once.
-            send_at: for planned mail, when the provider is to send it, UTC.
-
-        Raises:
-            ChannelStopped: the whole channel cannot send.
-        """
-
-
-class NotReadyError(Exception):
-    """A provider could not be prepared for a request; nothing was sent, and a later try may do.
-
-    Args:
-        code: what happened, as a short code.
-    """
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,21 +118,6 @@ class DrainResult:
         self.rejected += settled.rejected
         self.not_sent += settled.not_sent
         self.uncertain += settled.uncertain
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A range of one wave's rows: learner ids above ``after``, up to and including ``upto``.
-
-    Args:
-        only: just these learner ids within the range; empty: everybody.
-    """
-
-    wave_id: int
-    rotation: int = 0
-    after: int = 0
-    upto: int = 2**63 - 1
-    only: tuple[int, ...] = ()
 
 
 def drain(
@@ -473,19 +401,3 @@ class _Worker:
                     throttle(connection, batch.channel, until=until)
         with self._lock:
             self._result.add(settled)
-
-
-def shards(connection: Connection, *, wave_id: int, rotation: int, count: int) -> list[Shard]:
-    """Split a rotation into ``count`` ranges of learner ids of about the same width."""
-    low, high = connection.execute(
-        select(func.min(delivery.c.learner_id), func.max(delivery.c.learner_id)).where(
-            delivery.c.wave_id == wave_id, delivery.c.rotation == rotation
-        )
-    ).one()
-    if low is None:
-        return []
-    width = max(1, -(-(high - low + 1) // count))
-    return [
-        Shard(wave_id, rotation, after=start - 1, upto=min(start + width - 1, high))
-        for start in range(low, high + 1, width)
-    ]

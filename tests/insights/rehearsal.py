@@ -18,13 +18,14 @@ from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import campaign_id_of, register
 from pushpull.ledger.claims import Batch
-from pushpull.ledger.drain import DrainOptions, Shard, drain
+from pushpull.ledger.drain import DrainOptions, drain
 from pushpull.ledger.due import due_waves, next_due
 from pushpull.ledger.events import record_reached
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.outcomes import Accepted, NotSent, Outcome, Rejected
 from pushpull.ledger.planning import plan
 from pushpull.ledger.results import close_finished
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.specs import CampaignSpec, Caps, WaveSpec
 from pushpull.ledger.vocabulary import MessageClass, Touch
 from tests.ledger.builders import PlainCourier

@@ -19,11 +19,12 @@ from pushpull.learners.vocabulary import Channel, LearnerState, ProgressStatus
 from pushpull.ledger import campaigns, due
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.claims import Batch
-from pushpull.ledger.drain import DrainOptions, DrainResult, Shard, Step, drain
+from pushpull.ledger.drain import DrainOptions, DrainResult, Step, drain
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import delivery_id
 from pushpull.ledger.outcomes import Accepted, Outcome
 from pushpull.ledger.planning import PlanResult, plan
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.specs import CampaignSpec, Caps, SendWindow, StopThresholds, WaveSpec
 from pushpull.ledger.tables import campaign_item, delivery, handover, wave
 from pushpull.ledger.terms import Terms, campaign_items

@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 
 from pushpull.db import open_database
 from pushpull.ledger.claims import Batch
-from pushpull.ledger.drain import DrainOptions, DrainResult, Shard, Step, drain
+from pushpull.ledger.drain import DrainOptions, DrainResult, Step, drain
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import delivery_id
 from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome, Question
+from pushpull.ledger.shards import Shard
 from tests.ledger.builders import NO_CAPS, PlainCourier, terms_of
 
 #: Points within a call, beside the drain's own steps.

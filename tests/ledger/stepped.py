@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, select
 
 from pushpull.db import reading
 from pushpull.ledger.claims import Batch
-from pushpull.ledger.drain import DrainOptions, Shard, Step, drain
+from pushpull.ledger.drain import DrainOptions, Step, drain
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import delivery_id, parse_delivery_id
 from pushpull.ledger.outcomes import (
@@ -31,6 +31,7 @@ from pushpull.ledger.outcomes import (
     Rejected,
     Uncertain,
 )
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.tables import delivery, handover
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import DeliveryState

@@ -25,13 +25,14 @@ from pushpull.ledger.campaigns import (
     resume_campaign,
     resume_channel,
 )
-from pushpull.ledger.drain import DrainOptions, Shard, Step, drain, shards
+from pushpull.ledger.drain import DrainOptions, Step, drain
 from pushpull.ledger.due import due_waves, hold_misfires, next_due
 from pushpull.ledger.events import DeliveryFact, record_facts
 from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Rejected, Uncertain
 from pushpull.ledger.reconcile import reap
 from pushpull.ledger.results import close_finished, wave_results
 from pushpull.ledger.settling import backoff
+from pushpull.ledger.shards import Shard, shards
 from pushpull.ledger.specs import SendWindow, StopThresholds
 from pushpull.ledger.stopping import stop_signal
 from pushpull.ledger.tables import attempt, audit, campaign, contact, handover, wave

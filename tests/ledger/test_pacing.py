@@ -15,7 +15,8 @@ from pushpull.db import database_now, reading, writing
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.campaigns import paused_channels
-from pushpull.ledger.drain import DrainOptions, DrainResult, NotReadyError, Shard, drain
+from pushpull.ledger.couriers import NotReadyError
+from pushpull.ledger.drain import DrainOptions, DrainResult, drain
 from pushpull.ledger.due import waves_ahead
 from pushpull.ledger.outcomes import (
     CHANNEL_STOPPED,
@@ -38,6 +39,7 @@ from pushpull.ledger.pacing import (
     turn_size,
 )
 from pushpull.ledger.reconcile import Patience, reconcile
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.specs import SendWindow
 from pushpull.ledger.tables import handover, provider_pace
 from pushpull.ledger.vocabulary import MessageClass

@@ -38,7 +38,7 @@ from pushpull.ledger.campaigns import (
     resume_campaign,
     resume_channel,
 )
-from pushpull.ledger.drain import DrainOptions, Shard, Step
+from pushpull.ledger.drain import DrainOptions, Step
 from pushpull.ledger.due import hold_misfires
 from pushpull.ledger.events import RANK, DeliveryFact, record_facts
 from pushpull.ledger.messages import delivery_id, parse_delivery_id
@@ -46,6 +46,7 @@ from pushpull.ledger.planning import plan
 from pushpull.ledger.reconcile import Patience, reap, reconcile, resolve_parked
 from pushpull.ledger.results import close_finished, wave_results
 from pushpull.ledger.settling import OPEN_TO_EVIDENCE, REPEATED
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.specs import Caps, WaveSpec
 from pushpull.ledger.tables import attempt, campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import (
