@@ -16,13 +16,22 @@ def test_segments_are_counted_as_in_the_published_vectors(shared: Path) -> None:
     vectors = json.loads((shared / "contracts" / "vectors.json").read_text(encoding="utf-8"))["sms_segments"]
     assert set(map(chr, vectors["gsm7_basic_codepoints"])) == GSM7_BASIC
     assert set(map(chr, vectors["gsm7_extension_codepoints"])) == GSM7_EXTENSION
-    assert len(vectors["vectors"]) > 30
+    assert len(vectors["vectors"]) == 36
     for vector in vectors["vectors"]:
-        if vector.get("smart_encoding"):
-            continue
         size = measure(vector["body"])
         assert (size.encoding, size.segments) == (vector["encoding"], vector["segments"]), vector["name"]
         assert fits_one_segment(vector["body"]) is (vector["segments"] == 1), vector["name"]
+
+
+def test_our_plain_spelling_is_never_longer_than_the_providers_own(shared: Path) -> None:
+    vectors = json.loads((shared / "contracts" / "vectors.json").read_text(encoding="utf-8"))["sms_segments"]["vectors"]
+    smart = [vector for vector in vectors if "smart_encoding" in vector]
+    assert smart
+    for vector in smart:
+        plain = to_gsm7(vector["body"]) or vector["body"]
+        assert measure(plain).segments <= vector["smart_encoding"]["segments"], vector["name"]
+        if vector["smart_encoding"]["encoding"] == "GSM-7":
+            assert is_gsm7(plain), vector["name"]
 
 
 @pytest.mark.parametrize(
