@@ -16,8 +16,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from channels.callbacks.keys import CallbackKeys
 from pushpull.db import reading
 from pushpull.settings import Settings
+from web import callbacks as callback_routes
 from web import landing, outbox, preferences, unsubscribe
 from web.access_log import RedactTokens
 from web.guard import Guard
@@ -27,16 +29,18 @@ from web.site import Site, site_of
 _LOG = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, engine: Engine) -> FastAPI:
+def create_app(settings: Settings, engine: Engine, *, callbacks: CallbackKeys | None = None) -> FastAPI:
     """The app over one installation.
 
     Args:
         settings: base address, link keys, outbox.
         engine: the ledger's database, migrated.
+        callbacks: what providers' callbacks are verified with; None: there is no endpoint for them.
     """
     # No redirects to other spellings of a path: they would be made from the request's Host.
     app = FastAPI(title="Pushpull", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.site = Site(settings, engine)
+    app.state.callbacks = callbacks
     app.add_middleware(Guard)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
@@ -45,6 +49,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.include_router(landing.router)
     app.include_router(unsubscribe.router)
     app.include_router(preferences.router)
+    app.include_router(callback_routes.router)
     if settings.channels == "sandbox":
         app.include_router(outbox.router)
     logging.getLogger("uvicorn.access").addFilter(RedactTokens())

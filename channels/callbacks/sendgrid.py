@@ -38,8 +38,8 @@ SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 
 #: Names of our ids among an e-mail's ``custom_args``; the event repeats them.
-DELIVERY_ARG = "delivery_id"
-HANDOVER_ARG = "handover_id"
+DELIVERY_ARG = "delivery"
+HANDOVER_ARG = "handover"
 
 _MOST_EVENTS = 20_000
 

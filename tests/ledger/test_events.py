@@ -35,6 +35,7 @@ from tests.ledger.builders import (
 
 MINUTE = timedelta(minutes=1)
 LEADS_TO = {
+    EventKind.ACCEPTED: DeliveryState.ACCEPTED,
     EventKind.DELIVERED: DeliveryState.DELIVERED,
     EventKind.UNDELIVERED: DeliveryState.UNDELIVERED,
     EventKind.BOUNCED: DeliveryState.BOUNCED,

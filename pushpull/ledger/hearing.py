@@ -1,0 +1,227 @@
+"""What news from providers do to the ledger: facts, suppressions, consent, conversations, stopped channels.
+
+Every effect is one that stands the same after hearing the news twice, late or in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, or_, select
+
+from pushpull.learners.consent import UnknownLearner, lift, opt_in, opt_out, suppress
+from pushpull.learners.tables import learner
+from pushpull.learners.vocabulary import ANY_FAMILY, Channel, SuppressionReason
+from pushpull.ledger.campaigns import pause_channel
+from pushpull.ledger.conversations import forget, learn
+from pushpull.ledger.events import DeliveryFact, about_nothing_known, record_facts
+from pushpull.ledger.news import Address, BotInstalled, BotRemoved, ChannelLost, DeliveryName, News, Told, Word
+from pushpull.ledger.reach import ADDRESS
+from pushpull.ledger.tables import contact, delivery, handover, wave
+from pushpull.ledger.vocabulary import ACCEPTED_STATES, CallbackState, EventKind
+
+#: How long after a message something said about its address can be about it.
+WINDOW = timedelta(hours=72)
+
+#: The database's clock, which handovers are timed by, and a provider's may differ by so much.
+_SKEW = timedelta(minutes=5)
+
+#: Noted with what a person has to read.
+FOR_A_PERSON = {Word.REFUSAL: "reads like a refusal: suppressed until a person decides", Word.REPLY: "reply"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom something told is about.
+
+    Args:
+        fact: what is recorded of it; None where it is about no message.
+    """
+
+    learner_id: int
+    channel: str
+    family: str
+    fact: DeliveryFact | None = None
+
+
+@dataclass(frozen=True)
+class Located:
+    """News with the rows they are about; what is in none of them is about nobody we know."""
+
+    targets: dict[Told, list[Target]] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> list[DeliveryFact]:
+        """What will be recorded."""
+        return [each.fact for targets in self.targets.values() for each in targets if each.fact is not None]
+
+    @property
+    def learner_ids(self) -> set[int]:
+        """Everybody about whom something will be recorded or said."""
+        return {each.learner_id for targets in self.targets.values() for each in targets}
+
+
+def locate(connection: Connection, news: Sequence[News]) -> Located:
+    """Find the deliveries and the people that news are about."""
+    told = [each for each in news if isinstance(each, Told)]
+    targets = _of_deliveries(connection, [each for each in told if isinstance(each.about, DeliveryName)])
+    for each in told:
+        if isinstance(each.about, Address):
+            targets[each] = _at_address(connection, each, each.about)
+    return Located({each: found for each, found in targets.items() if found})
+
+
+def hear(
+    connection: Connection, news: Sequence[News], located: Located, *, now: datetime
+) -> tuple[CallbackState, str | None]:
+    """Let the news of one event take effect.
+
+    Returns:
+        What became of the event, and a note for a person who looks at it.
+    """
+    if not news:
+        return CallbackState.IGNORED, None
+    is_known, note = True, None
+    for each in news:
+        match each:
+            case Told():
+                is_known &= _hear_told(connection, each, located.targets.get(each, []))
+                note = FOR_A_PERSON.get(each.word, note) if each.word else note
+            case BotInstalled(reference):
+                learn(connection, [reference])
+            case BotRemoved(address, at):
+                forget(connection, address, at=at)
+            case ChannelLost(channel, reason, _):
+                pause_channel(connection, channel.value, reason=reason, at=now)
+    return (CallbackState.FOLDED if is_known else CallbackState.ORPHAN), note
+
+
+def _hear_told(connection: Connection, told: Told, targets: Sequence[Target]) -> bool:
+    for target in targets:
+        if target.fact is not None:
+            record_facts(connection, [target.fact])
+        try:
+            _say(connection, told, target)
+        except UnknownLearner:
+            continue  # erased since: there is nobody to write to
+    return bool(targets)
+
+
+def _say(connection: Connection, told: Told, target: Target) -> None:
+    person, scope = target.learner_id, {"channel": target.channel, "family": target.family}
+    if told.suppress is not None:
+        _stop(connection, told, target, told.suppress)
+    match told.word:
+        case Word.START:
+            # A stop that was said earlier and is heard later must find that it was taken back.
+            _stop(connection, told, target, SuppressionReason.STOPPED)
+            lift(connection, person, channel=target.channel, reason=SuppressionReason.STOPPED, at=told.at)
+        case Word.OPT_OUT:
+            opt_out(connection, person, **scope, source="provider", at=told.at)
+        case Word.OPT_OUT_ALL:
+            opt_out(connection, person, **(scope | {"family": ANY_FAMILY}), source="provider", at=told.at)
+        case Word.OPT_IN:
+            opt_in(connection, person, **scope, source="provider", at=told.at)
+        case _:
+            pass
+
+
+def _stop(connection: Connection, told: Told, target: Target, reason: SuppressionReason) -> None:
+    source = f"reply: {told.word.value}" if told.word else "provider"
+    suppress(connection, target.learner_id, channel=target.channel, reason=reason, source=source, at=told.at)
+
+
+def _of_deliveries(connection: Connection, told: Sequence[Told]) -> dict[Told, list[Target]]:
+    wanted = {each: _fact(each, each.about) for each in told if isinstance(each.about, DeliveryName)}
+    unknown = about_nothing_known(connection, list(wanted.values()))
+    keys = sorted({fact.delivery for fact in wanted.values() if fact not in unknown})
+    scopes: dict[tuple[int, int, int], tuple[str | None, str]] = {}
+    for start in range(0, len(keys), 200):
+        mine = or_(
+            *(
+                and_(delivery.c.wave_id == w, delivery.c.rotation == r, delivery.c.learner_id == person)
+                for w, r, person in keys[start : start + 200]
+            )
+        )
+        rows = connection.execute(
+            select(delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id, delivery.c.channel, wave.c.family)
+            .select_from(delivery.join(wave, wave.c.id == delivery.c.wave_id))
+            .where(mine)
+        )
+        scopes |= {(row.wave_id, row.rotation, row.learner_id): (row.channel, row.family) for row in rows}
+    return {
+        told: [Target(fact.learner_id, channel, family, fact if told.kind else None)]
+        for told, fact in wanted.items()
+        for channel, family in [scopes.get(fact.delivery, (None, ""))]
+        if channel is not None
+    }
+
+
+def _fact(told: Told, name: DeliveryName) -> DeliveryFact:
+    return DeliveryFact(
+        source="callback",
+        source_id=f"{name.wave_id}-{name.rotation}-{name.learner_id}:{told.key}",
+        wave_id=name.wave_id,
+        rotation=name.rotation,
+        learner_id=name.learner_id,
+        # A word alone is no fact: the kind only serves to find the delivery.
+        kind=told.kind or EventKind.REPLIED,
+        occurred_at=told.at,
+        detail=told.detail,
+        handover_id=name.handover_id,
+        suppress=told.suppress,
+    )
+
+
+def _at_address(connection: Connection, told: Told, address: Address) -> list[Target]:
+    """Everybody who has the address, with the last message there that the provider surely had."""
+    column = ADDRESS[address.channel]
+    spellings = {address.value, address.value.lower()} if address.channel is not Channel.SMS else {address.value}
+    people = connection.execute(select(learner.c.id).where(column.in_(spellings)).order_by(learner.c.id)).scalars()
+    found = []
+    for person in people.all():
+        last = _last_message(connection, person, address.channel, told.at)
+        if last is not None and told.kind is not None:
+            found.append(Target(person, address.channel.value, last.family, _fact(told, last.name)))
+        elif told.word is not None or told.suppress is not None:
+            found.append(Target(person, address.channel.value, last.family if last else ANY_FAMILY))
+    return found
+
+
+@dataclass(frozen=True)
+class _Message:
+    name: DeliveryName
+    family: str
+
+
+def _last_message(connection: Connection, learner_id: int, channel: Channel, at: datetime) -> _Message | None:
+    row = connection.execute(
+        select(handover.c.wave_id, handover.c.rotation, wave.c.family)
+        .select_from(
+            # By the attention budget's book: it is kept by learner, deliveries are kept by wave.
+            contact.join(handover, handover.c.id == contact.c.handover_id)
+            .join(wave, wave.c.id == handover.c.wave_id)
+            .join(
+                delivery,
+                and_(
+                    delivery.c.wave_id == handover.c.wave_id,
+                    delivery.c.rotation == handover.c.rotation,
+                    delivery.c.learner_id == contact.c.learner_id,
+                ),
+            )
+        )
+        .where(
+            contact.c.learner_id == learner_id,
+            handover.c.channel == channel.value,
+            handover.c.intended_at.between(at - WINDOW, at + _SKEW),
+            # A guess must not prove that an uncertain message arrived.
+            delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
+        )
+        .order_by(handover.c.intended_at.desc(), handover.c.wave_id.desc(), handover.c.rotation.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return _Message(DeliveryName(row.wave_id, row.rotation, learner_id), row.family)

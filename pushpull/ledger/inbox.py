@@ -1,0 +1,210 @@
+"""What providers told us: kept raw first, folded into the ledger later, and matched again where nobody knows it yet.
+
+Storing and folding are two transactions, so that nothing a provider says is lost because something about it cannot be
+understood today. What may forbid the next message (opt-outs, complaints, stops) is folded in the very transaction that
+stores it: whoever is told "received" may rely on it. What news do is here; what they mean is in `channels.callbacks`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from pushpull.db import insert_into, writing
+from pushpull.ledger.events import lock_for
+from pushpull.ledger.hearing import hear, locate
+from pushpull.ledger.news import News, ProviderEvent, is_urgent
+from pushpull.ledger.tables import callback
+from pushpull.ledger.vocabulary import CallbackState
+
+#: Reads an event: provider, body, time of receipt. May raise whatever it likes about what it cannot read.
+Normalise = Callable[[str, str, datetime], Sequence[News]]
+
+#: How long an event about something unknown is kept to be matched.
+ORPHANS_LIVE = timedelta(days=7)
+
+#: How long it rests between two tries.
+ORPHANS_REST = timedelta(minutes=5)
+
+#: How long bodies are kept: they hold addresses and what people wrote.
+BODIES_LIVE = timedelta(days=30)
+
+_AT_ONCE = 1_000
+_PRUNED = ""
+_LONGEST_POISON = 100_000
+
+#: Not the event's fault: the database is away, or another transaction came first. It is folded another time.
+_NOT_ITS_FAULT = (OperationalError, InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What became of events, by how many."""
+
+    folded: int = 0
+    ignored: int = 0
+    orphans: int = 0
+    poison: int = 0
+    expired: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many were looked at."""
+        return self.folded + self.ignored + self.orphans + self.poison
+
+    def __add__(self, other: Folded) -> Folded:
+        """Both together."""
+        return Folded(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+def store(
+    connection: Connection, provider: str, events: Sequence[ProviderEvent], *, received_at: datetime
+) -> list[Row[tuple[int, str, str, datetime]]]:
+    """Keep events as they came.
+
+    Returns:
+        ``(id, provider, body, received_at)`` of those that are new, in the order of their ids.
+    """
+    # By key, so that two transactions with the same events wait for each other in one direction only.
+    rows = sorted({each.key: each for each in events}.values(), key=lambda each: each.key)
+    added: list[Row[tuple[int, str, str, datetime]]] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        values = [
+            {
+                "provider": provider,
+                "event_key": each.key,
+                "received_at": received_at,
+                "body": each.body,
+                "state": CallbackState.NEW.value,
+            }
+            for each in rows[start : start + _AT_ONCE]
+        ]
+        statement = insert_into(connection, callback).values(values).on_conflict_do_nothing()
+        columns = (callback.c.id, callback.c.provider, callback.c.body, callback.c.received_at)
+        added += connection.execute(statement.returning(*columns)).all()
+    return sorted(added, key=lambda row: row.id)
+
+
+def store_poison(connection: Connection, provider: str, body: bytes, *, received_at: datetime) -> bool:
+    """Keep a body that is its provider's, and that nobody can read.
+
+    Returns:
+        Whether it is new.
+    """
+    text = body[:_LONGEST_POISON].decode(errors="backslashreplace").replace("\0", "\\x00")
+    event = ProviderEvent("sha256:" + hashlib.sha256(body).hexdigest(), text)
+    added = store(connection, provider, [event], received_at=received_at)
+    _mark(connection, [row.id for row in added], CallbackState.POISON, note="unreadable", at=received_at)
+    return bool(added)
+
+
+def receive(
+    engine: Engine, provider: str, events: Sequence[ProviderEvent], normalise: Normalise, *, received_at: datetime
+) -> int:
+    """Keep events, and fold those of them that may forbid the next message.
+
+    Returns:
+        How many were new.
+    """
+    with writing(engine) as connection:
+        added = store(connection, provider, events, received_at=received_at)
+        urgent = [row for row in added if any(map(is_urgent, _read(row, normalise) or ()))]
+        _fold(connection, urgent, normalise, now=received_at)
+    return len(added)
+
+
+def fold(engine: Engine, normalise: Normalise, *, now: datetime, limit: int = 500) -> Folded:
+    """Fold what waits, the new first, then what nobody knew the last time. Any number of workers may.
+
+    Args:
+        now: UTC, on the clock events are received by.
+        limit: events per transaction.
+    """
+    with writing(engine) as connection:
+        gone = and_(callback.c.state == CallbackState.ORPHAN.value, callback.c.received_at < now - ORPHANS_LIVE)
+        expired = connection.execute(
+            update(callback).where(gone).values(state=CallbackState.EXPIRED.value, folded_at=now)
+        ).rowcount
+        rows = _take(connection, callback.c.state == CallbackState.NEW.value, limit)
+        rested = and_(callback.c.state == CallbackState.ORPHAN.value, callback.c.folded_at <= now - ORPHANS_REST)
+        rows += _take(connection, rested, limit - len(rows))
+        counts = _fold(connection, rows, normalise, now=now)
+    return Folded(
+        folded=counts[CallbackState.FOLDED],
+        ignored=counts[CallbackState.IGNORED],
+        orphans=counts[CallbackState.ORPHAN],
+        poison=counts[CallbackState.POISON],
+        expired=expired,
+    )
+
+
+def prune(connection: Connection, before: datetime) -> int:
+    """Forget the bodies of what was received before an instant and is done with.
+
+    The keys stay, so that a repeated event stays one that is known.
+
+    Returns:
+        How many bodies were forgotten.
+    """
+    done = callback.c.state.not_in([CallbackState.NEW.value, CallbackState.ORPHAN.value])
+    old = and_(done, callback.c.received_at < before, callback.c.body != _PRUNED)
+    return connection.execute(update(callback).where(old).values(body=_PRUNED)).rowcount
+
+
+def _take(
+    connection: Connection, condition: ColumnElement[bool], limit: int
+) -> list[Row[tuple[int, str, str, datetime]]]:
+    if limit <= 0:
+        return []
+    columns = (callback.c.id, callback.c.provider, callback.c.body, callback.c.received_at)
+    waiting = select(*columns).where(condition).order_by(callback.c.id).limit(limit)
+    return list(connection.execute(waiting.with_for_update(skip_locked=True)))
+
+
+def _read(row: Row[tuple[int, str, str, datetime]], normalise: Normalise) -> Sequence[News] | None:
+    """The news in an event; None where it cannot be read."""
+    try:
+        return normalise(row.provider, row.body, row.received_at)
+    except Exception:  # noqa: BLE001  # whatever a reader stumbles over, the event is kept and the rest go on
+        return None
+
+
+def _fold(
+    connection: Connection, rows: Sequence[Row[tuple[int, str, str, datetime]]], normalise: Normalise, *, now: datetime
+) -> Counter[CallbackState]:
+    """Fold events: each in a savepoint of its own, so that one nobody can fold does not sink the others."""
+    read = [(row.id, _read(row, normalise)) for row in rows]
+    heard = {row_id: news for row_id, news in read if news is not None}
+    located = locate(connection, [each for news in heard.values() for each in news])
+    lock_for(connection, located.facts, learner_ids=located.learner_ids)
+    became: dict[tuple[CallbackState, str | None], list[int]] = {}
+    for row_id, news in read:
+        state = CallbackState.POISON
+        note: str | None = "unreadable"
+        if news is not None:
+            try:
+                with connection.begin_nested():
+                    state, note = hear(connection, news, located, now=now)
+            except _NOT_ITS_FAULT:
+                raise
+            except Exception as error:  # noqa: BLE001  # kept as poison, with what went wrong
+                note = type(error).__name__
+        became.setdefault((state, note or None), []).append(row_id)
+    for (state, note), ids in became.items():
+        _mark(connection, ids, state, note=note, at=now)
+    return Counter({state: sum(len(ids) for (each, _), ids in became.items() if each is state) for state, _ in became})
+
+
+def _mark(connection: Connection, ids: Sequence[int], state: CallbackState, *, note: str | None, at: datetime) -> None:
+    for start in range(0, len(ids), _AT_ONCE):
+        connection.execute(
+            update(callback)
+            .where(callback.c.id.in_(ids[start : start + _AT_ONCE]))
+            .values(state=state.value, note=note, folded_at=at)
+        )
