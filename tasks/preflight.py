@@ -6,9 +6,9 @@ waves whose messages really leave this machine are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -100,15 +100,15 @@ def preflight(wave_ids: Sequence[int], as_of: datetime) -> list[int]:
         Which waves are held now.
     """
     here = installation()
-    outward = {Channel(name) for name in here.settings.outward_channels}
+    outward = frozenset(Channel(name) for name in here.settings.outward_channels)
     if not outward or not wave_ids:
         return []
     with reading(here.engine) as connection:
-        about_to_start = [each for each in candidates(connection, wave_ids) if outward & set(each.channels)]
-    known: dict[object, list[Finding]] = {}
+        about_to_start = [each for each in candidates(connection, wave_ids) if outward & each.listed]
+    known: dict[Candidate, list[Finding]] = {}
     found: dict[Candidate, list[Finding]] = {}
     for each in about_to_start:
-        same = (each.campaign_key, frozenset(each.channels), each.family, each.message_class)
+        same = replace(each, wave_id=0, key="")
         if same not in known:
             known[same] = _wave_findings(here, each, outward=outward, now=as_of)
         found[each] = known[same]
@@ -143,18 +143,24 @@ def findings_for(campaign_key: str, as_of: datetime | None = None) -> list[Findi
         if stage is not None
         for wave in stage.waves
     ]
-    wanted = {channel for wave in waves for channel in wave.channels}
-    return _findings(here, campaign, wanted, campaign.family, campaign.message_class, now=as_of)
+    set_up = _set_up(here)
+    listed = frozenset(channel for wave in waves for channel in wave.channels)
+    helpless = [wave for wave in waves if set_up.isdisjoint(wave.channels)]
+    needed = frozenset(channel for wave in helpless for channel in wave.channels)
+    return [
+        *check_channels(needed, set_up, listed=listed),
+        *_findings(here, campaign, listed, campaign.family, campaign.message_class, now=as_of),
+    ]
 
 
-def _wave_findings(
-    here: Installation, wave: Candidate, *, outward: Collection[Channel], now: datetime
-) -> list[Finding]:
+def _wave_findings(here: Installation, wave: Candidate, *, outward: frozenset[Channel], now: datetime) -> list[Finding]:
     """What is wrong with a wave; a channel played by a stand-in is as good as any."""
     try:
         campaign = here.campaign(wave.campaign_key)
-        wanted = {channel for channel in wave.channels if channel in outward or channel not in _set_up(here)}
-        return _findings(here, campaign, wanted, wave.family, wave.message_class, now=now)
+        return [
+            *check_channels(wave.used, _set_up(here)),
+            *_findings(here, campaign, wave.listed & outward, wave.family, wave.message_class, now=now),
+        ]
     except ContentError:
         why = f"the files of campaign {wave.campaign_key!r} cannot be used: `pushpull lint` says where"
         return [error("content-unusable", why)]
@@ -163,7 +169,7 @@ def _wave_findings(
 def _findings(
     here: Installation,
     campaign: Campaign,
-    wanted: Collection[Channel],
+    channels: frozenset[Channel],
     family: str,
     message_class: MessageClass,
     *,
@@ -177,9 +183,8 @@ def _findings(
     findings = [
         *check_own_address(own.base_url),
         *check_link_key(is_public=own.link_key_is_public),
-        *check_channels(wanted, _set_up(here)),
     ]
-    if Channel.EMAIL in wanted:
+    if Channel.EMAIL in channels:
         address = load_brand(campaign.brand, own.content_dir).sender.address
         selectors = names_in(own.sendgrid_dkim_selectors)
         sender = MailDomain(address.rpartition("@")[2], selectors=selectors)

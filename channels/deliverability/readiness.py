@@ -41,16 +41,26 @@ def check_link_key(*, is_public: bool) -> list[Finding]:
     return [error("link-key-public", why)]
 
 
-def check_channels(wanted: Collection[Channel], set_up: Collection[Channel]) -> list[Finding]:
-    """Which channels a wave needs that this installation does not have."""
-    return [
-        error(
-            "channel-missing",
-            f"a wave goes by {channel}, and {channel} is not set up: add it to PUSHPULL_CHANNELS, or take it out",
-        )
-        for channel in Channel
-        if channel in wanted and channel not in set_up
-    ]
+def check_channels(
+    needed: Collection[Channel], set_up: Collection[Channel], *, listed: Collection[Channel] = ()
+) -> list[Finding]:
+    """Which channels this installation lacks.
+
+    Args:
+        needed: those without which messages go nowhere.
+        listed: those that are only one of several ways.
+    """
+    add = "add it to PUSHPULL_CHANNELS, or take it out of the campaign"
+    findings = []
+    for channel in Channel:
+        if channel in set_up:
+            continue
+        if channel in needed:
+            findings.append(error("channel-missing", f"messages are to go by {channel}, which is not set up: {add}"))
+        elif channel in listed:
+            message = f"the campaign names {channel}, which is not set up, so that nobody is reached by it: {add}"
+            findings.append(warning("channel-unused", message))
+    return findings
 
 
 def check_group(family: str, groups: Collection[str]) -> list[Finding]:

@@ -16,7 +16,7 @@ from pushpull.learners.lists import in_ids, in_texts
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import audit, campaign, delivery, delivery_event, handover, wave
-from pushpull.ledger.vocabulary import EventKind, MessageClass, WaveStatus
+from pushpull.ledger.vocabulary import DeliveryState, EventKind, MessageClass, WaveStatus
 
 #: How the reason of a hold begins when the checks held a wave, which tells it from other holds of the same wave.
 HELD_BY_PREFLIGHT = "preflight: "
@@ -31,12 +31,15 @@ class Candidate:
 
     Args:
         key: of the wave, in its campaign.
+        listed: the channels it names.
+        used: those of them by which somebody is to be reached, as planned.
     """
 
     wave_id: int
     campaign_key: str
     key: str
-    channels: tuple[Channel, ...]
+    listed: frozenset[Channel]
+    used: frozenset[Channel]
     family: str
     message_class: MessageClass
 
@@ -77,10 +80,27 @@ def candidates(connection: Connection, wave_ids: Collection[int]) -> list[Candid
         .order_by(wave.c.id)
     )
     found = []
-    for row in rows:
+    for row in rows.all():
         spec = WaveSpec.model_validate(row.spec)
+        planned = connection.execute(
+            select(delivery.c.channel)
+            .where(
+                delivery.c.wave_id == row.id,
+                delivery.c.channel.is_not(None),
+                delivery.c.state.in_([DeliveryState.PLANNED.value, DeliveryState.HELD.value]),
+            )
+            .distinct()
+        ).scalars()
         found.append(
-            Candidate(row.id, row.campaign_key, spec.key, spec.channels, spec.family, MessageClass(spec.message_class))
+            Candidate(
+                wave_id=row.id,
+                campaign_key=row.campaign_key,
+                key=spec.key,
+                listed=frozenset(spec.channels),
+                used=frozenset(map(Channel, planned)),
+                family=spec.family,
+                message_class=spec.message_class,
+            )
         )
     return found
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, distinct, func, select
+from sqlalchemy import Connection, String, and_, cast, distinct, func, select
 
-from pushpull.ledger.tables import attempt, campaign, channel_pause, delivery, wave
+from pushpull.ledger.preflight import HELD_BY_PREFLIGHT
+from pushpull.ledger.tables import attempt, audit, campaign, channel_pause, delivery, wave
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
 
 _QUESTIONS = {
     HoldReason.APPROVAL.value: "it reaches more learners than may be sent to unasked",
     HoldReason.MISFIRE.value: "it is late: is it still wanted?",
+    HoldReason.PREFLIGHT.value: "it failed the checks before sending",
 }
 
 
@@ -65,8 +67,15 @@ def _campaigns(connection: Connection) -> list[Waiting]:
 
 
 def _waves(connection: Connection) -> list[Waiting]:
+    held_because = (
+        select(audit.c.why)
+        .where(audit.c.what == f"wave {WaveStatus.HELD.value}", audit.c.subject == cast(wave.c.id, String))
+        .order_by(audit.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     rows = connection.execute(
-        select(campaign.c.key.label("campaign_key"), wave.c.key, wave.c.status_reason)
+        select(campaign.c.key.label("campaign_key"), wave.c.key, wave.c.status_reason, held_because.label("because"))
         .join(campaign, campaign.c.id == wave.c.campaign_id)
         .where(
             wave.c.status == WaveStatus.HELD.value,
@@ -79,11 +88,18 @@ def _waves(connection: Connection) -> list[Waiting]:
         Waiting(
             "wave",
             row.key,
-            _QUESTIONS.get(row.status_reason, str(row.status_reason)),
+            _question(row.status_reason, row.because),
             f"pushpull wave release {row.campaign_key} {row.key}",
         )
         for row in rows
     ]
+
+
+def _question(reason: str | None, because: str | None) -> str:
+    question = _QUESTIONS.get(reason or "", str(reason))
+    if reason != HoldReason.PREFLIGHT.value or not because:
+        return question
+    return f"{question}: {because.removeprefix(HELD_BY_PREFLIGHT)}"
 
 
 def _parked(connection: Connection) -> list[Waiting]:

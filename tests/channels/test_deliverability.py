@@ -8,7 +8,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dns.flags
@@ -77,8 +76,8 @@ def codes(findings: Sequence[Finding]) -> list[str]:
     return [f"{finding.severity[0]}:{finding.code}" for finding in findings]
 
 
-def domain_with(changes: Mapping[str, Sequence[str] | None], **sender: str) -> list[str]:
-    return codes(check_domain(replace(MailDomain("example.org"), **sender), Zone({**GOOD_DNS, **changes})))
+def domain_with(changes: Mapping[str, Sequence[str] | None], *, return_path: str | None = None) -> list[str]:
+    return codes(check_domain(MailDomain("example.org", return_path), Zone({**GOOD_DNS, **changes})))
 
 
 def spf_of(record: str | Sequence[str], **others: Sequence[str] | None) -> list[str]:
@@ -247,7 +246,7 @@ def test_one_missing_selector_is_a_warning_and_both_are_an_error() -> None:
 
 
 def test_an_alias_to_nowhere_is_told_as_such() -> None:
-    gone = {f"{name}._domainkey.example.org": [] for name in ("s1", "s2")}
+    gone: dict[str, list[str]] = {f"{name}._domainkey.example.org": [] for name in ("s1", "s2")}
     zone = Zone({**GOOD_DNS, **gone}, dict.fromkeys(gone, "s.domainkey.u1.wl.sendgrid.net"))
     found = check_domain(MailDomain("example.org"), zone)
     assert codes(found) == ["e:dkim-dangling", "e:dkim-dangling"]
@@ -528,6 +527,8 @@ def test_a_wave_needs_its_channels_and_its_unsubscribe_group() -> None:
     found = check_channels({Channel.SMS, Channel.EMAIL}, {Channel.EMAIL})
     assert codes(found) == ["e:channel-missing"]
     assert "sms" in found[0].message
+    found = check_channels({Channel.SMS}, {Channel.EMAIL}, listed={Channel.SMS, Channel.SLACK, Channel.EMAIL})
+    assert codes(found) == ["w:channel-unused", "e:channel-missing"]
     assert check_group("learning", {"learning"}) == []
     (missing,) = check_group("learning", {"safety"})
     assert missing.is_error
