@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Thread
 
@@ -82,8 +82,8 @@ def _read_request(connection: socket.socket) -> bool:
     return True
 
 
-def asked(wire: Wire, path: str = "/x", *, seconds: float = 2.0, **headers: str) -> Answer:
-    return wire.request("POST", path, headers=headers, body=b"{}", deadline=time.monotonic() + seconds)
+def asked(wire: Wire, path: str = "/x", headers: Mapping[str, str] | None = None, *, seconds: float = 2.0) -> Answer:
+    return wire.request("POST", path, headers=headers or {}, body=b"{}", deadline=time.monotonic() + seconds)
 
 
 def test_a_connection_is_kept() -> None:
@@ -129,7 +129,7 @@ def test_what_no_request_can_hold_is_not_sent(path: str, headers: dict[str, str]
     with answering(OK, OK) as (url, seen):
         wire = Wire(url)
         with pytest.raises(NothingSent) as failure:
-            asked(wire, path, **headers)
+            asked(wire, path, headers)
         assert failure.value.code == "unsendable_request"
         assert asked(wire).is_success
         assert sum(seen) == 1
