@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from channels.accounts import Accounts, MicrosoftAccount
-from channels.wire import Failure
+from channels.accounts import Accounts, MicrosoftAccount, SendGridAccount
+from channels.wire import Failure, Wire
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.outcomes import ChannelStopped
 
 
 def check(
-    channel: Channel, accounts: Accounts, *, seconds: float = 15.0, monotonic: Callable[[], float] = time.monotonic
+    channel: Channel,
+    accounts: Accounts,
+    *,
+    families: Collection[str] = (),
+    seconds: float = 15.0,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> list[str]:
     """Ask a channel's provider about the account.
 
     Args:
-        seconds: how long that may take.
+        families: of messages that e-mails are sent of: each needs its unsubscribe group.
+        seconds: how long one answer may take.
 
     Returns:
         What is wrong, each with what to do about it; empty: messages can be sent.
     """
     match channel:
         case Channel.EMAIL if accounts.sendgrid:
-            from channels.email import check as check_email
-
-            return check_email(accounts.sendgrid, seconds=seconds, monotonic=monotonic)
+            return _sendgrid(accounts.sendgrid, families, seconds, monotonic)
         case Channel.TEAMS if accounts.microsoft:
             return _tokens(accounts.microsoft, monotonic() + seconds, monotonic)
         case Channel.SMS if accounts.twilio:
             from channels.sms import check as check_sms
 
-            return check_sms(accounts.twilio, seconds=seconds, monotonic=monotonic)
+            return check_sms(accounts.twilio, deadline=monotonic() + seconds)
         case Channel.SLACK if accounts.slack:
             from channels.slack import check as check_slack
 
-            return check_slack(accounts.slack, seconds=seconds, monotonic=monotonic)
+            return check_slack(accounts.slack, deadline=monotonic() + seconds)
     return [f"There are no credentials for {channel}: see docs/channels.md."]
+
+
+def _sendgrid(
+    account: SendGridAccount, families: Collection[str], seconds: float, monotonic: Callable[[], float]
+) -> list[str]:
+    from channels.email.setup import check as check_account
+    from channels.email.transport import sdk
+
+    wire = Wire(account.base_url, monotonic=monotonic)
+    try:
+        client = sdk(account, wire, monotonic=monotonic, seconds=seconds).client
+        return [trouble.advice for trouble in check_account(client, families, account.groups)]
+    finally:
+        wire.close()
 
 
 def _tokens(account: MicrosoftAccount, deadline: float, monotonic: Callable[[], float]) -> list[str]:

@@ -8,11 +8,12 @@ variables. Importing this module needs no server.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import msal
 from prefect.blocks.core import Block
+from prefect.settings import get_current_settings
 from pydantic import Field, HttpUrl, SecretStr
 from sendgrid import SendGridAPIClient
 from slack_sdk import WebClient
@@ -28,6 +29,8 @@ from channels.accounts import (
     accounts_of,
 )
 from channels.checking import check
+from channels.email.transport import sdk
+from channels.wire import Wire
 from pushpull.learners.vocabulary import Channel
 from pushpull.settings import CREDENTIALS, Settings, settings
 
@@ -123,9 +126,8 @@ class SendGridCredentials(ProviderCredentials):
 
     def get_client(self) -> SendGridAPIClient:
         """The official client."""
-        client = SendGridAPIClient(self.api_key.get_secret_value(), host=settings().sendgrid_url)
-        client.client.timeout = _CLIENT_SECONDS
-        return client
+        account = self.account()
+        return sdk(account, Wire(account.base_url), seconds=_CLIENT_SECONDS)
 
 
 class TeamsCredentials(ProviderCredentials):
@@ -258,15 +260,17 @@ BLOCKS: Mapping[Channel, type[ProviderCredentials]] = {
 }
 
 
-def with_blocks(chosen: Settings) -> Settings:
+def with_blocks(chosen: Settings, channels: Iterable[Channel] | None = None) -> Settings:
     """The settings with the credentials of the blocks they name in place of the variables.
 
-    Only blocks of listed channels are asked for.
+    Args:
+        channels: whose blocks; those that are listed where left out.
 
     Raises:
         CredentialsMissing: a block is not there, or Prefect does not answer.
     """
-    for channel in map(Channel, chosen.real_channels):
+    _require_server()
+    for channel in map(Channel, chosen.real_channels) if channels is None else channels:
         chosen = _loaded(BLOCKS[channel], chosen.credentials_block).over(chosen)
     return chosen
 
@@ -280,6 +284,7 @@ def save_blocks(chosen: Settings, name: str) -> Sequence[Channel]:
     Raises:
         CredentialsMissing: Prefect does not answer.
     """
+    _require_server()
     saved = []
     for channel, block in BLOCKS.items():
         found = block.of(chosen)
@@ -292,6 +297,14 @@ def save_blocks(chosen: Settings, name: str) -> Sequence[Channel]:
         except Exception as error:  # Prefect has no common error for what it could not do
             raise CredentialsMissing(_unreachable(error)) from error
     return saved
+
+
+def _require_server() -> None:
+    """Without an address Prefect would start a server of its own, which knows no block of anybody."""
+    if not get_current_settings().api.url:
+        raise CredentialsMissing(
+            "credentials in Prefect blocks need a Prefect server: set PREFECT_API_URL to its address"
+        )
 
 
 def _loaded(block: type[ProviderCredentials], name: str) -> ProviderCredentials:

@@ -13,11 +13,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.errors import in_words
 from cli.imports import imports
-from cli.ops import campaigns, channels, parked, waves
+from cli.ops import campaigns, parked, waves
 from cli.runs import runs
+from cli.sandbox import sandbox
+from cli.setup import setup
 
 _HELP = "Learning campaigns run the way marketing runs campaigns. Start with `pushpull demo` or `pushpull doctor`."
 app = typer.Typer(name="pushpull", no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
@@ -28,6 +31,8 @@ for _name, _group in {
     "campaign": campaigns,
     "channel": channels,
     "parked": parked,
+    "setup": setup,
+    "sandbox": sandbox,
 }.items():
     app.add_typer(_group, name=_name)
 
@@ -140,6 +145,20 @@ def preview(
     people = preview_learners(campaign, learner or [], datetime.now(UTC))
     page = write_gallery(home.campaign(campaign), people, out_dir, content_dir=home.settings.content_dir)
     tell(f"gallery: {page}")
+
+
+@app.command()
+def preflight(campaign: Campaign) -> None:
+    """Check all that a campaign's messages need in order to arrive; exit code 1 when a wave would be held."""
+    from tasks.preflight import findings_for
+
+    here()
+    findings = findings_for(campaign)
+    for finding in findings:
+        tell(f"{finding.severity}: {finding.message}")
+    errors = sum(finding.is_error for finding in findings)
+    tell(f"{errors} errors, {len(findings) - errors} warnings")
+    raise SystemExit(errors > 0)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a person decides about waves, campaigns, channels and parked deliveries."""
+"""What a person decides about waves, campaigns and parked deliveries."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.common import AsOf, Campaign, DryRun, Wave, Who, Why, here, out, tell
-from pushpull.learners.vocabulary import Channel
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 waves = typer.Typer(no_args_is_help=True, help="Look at waves, release held ones, re-run cohorts.")
 campaigns = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel a campaign.")
-channels = typer.Typer(no_args_is_help=True, help="See paused channels, and resume them.")
 #: As pushpull.ledger.rotations.CohortKind has them; a segment is too long for a command line.
 _Cohort = Literal["failed", "parked", "missed", "joined_since", "learners"]
 
@@ -113,31 +111,6 @@ def _campaign_command(verb: str, text: str) -> None:
 _campaign_command("pause", "Hand nothing of a campaign over until it is resumed.")
 _campaign_command("resume", "Let a paused or held campaign go on.")
 _campaign_command("cancel", "End a campaign for good.")
-
-
-@channels.command("list")
-def list_channels() -> None:
-    """Channels that are paused, and why."""
-    from pushpull.db import reading
-    from pushpull.ledger.campaigns import paused_channels
-
-    with reading(here().engine) as connection:
-        paused = paused_channels(connection, now=datetime.now(UTC))
-    for channel, reason in paused.items():
-        tell(f"{channel}: {reason}")
-    if not paused:
-        tell("no channel is paused")
-
-
-@channels.command("resume")
-def resume_channel(channel: Annotated[Channel, typer.Argument(help="Which one.")]) -> None:
-    """Let a stopped channel go on."""
-    from pushpull.db import writing
-    from pushpull.ledger.campaigns import resume_channel as resume
-
-    with writing(here().engine) as connection:
-        resume(connection, channel)
-    tell(f"{channel}: resumed")
 
 
 @parked.command("list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from pushpull.db import open_database, reading
+from pushpull.learners.vocabulary import Channel
 from pushpull.settings import Settings
 
 
@@ -119,7 +120,10 @@ def _content(chosen: Settings) -> Iterator[Check]:
 
 
 def _messages(chosen: Settings) -> Iterator[Check]:
-    yield Check("channels", Health.GOOD, f"{chosen.channels}: nothing leaves this machine; {chosen.outbox_dir}")
+    if chosen.is_sandbox:
+        yield Check("channels", Health.GOOD, f"{chosen.channels}: nothing leaves this machine; {chosen.outbox_dir}")
+    else:
+        yield from _channels(chosen)
     if chosen.link_key_is_public:
         fix = "fine for the sandbox; before real channels, set PUSHPULL_LINK_KEY to 32 random bytes"
         yield Check("link key", Health.NOTE, "the public sandbox key", fix)
@@ -128,6 +132,32 @@ def _messages(chosen: Settings) -> Iterator[Check]:
     if chosen.call_deadline_seconds >= chosen.lease_seconds:
         found = f"deadline {chosen.call_deadline_seconds} s, lease {chosen.lease_seconds} s"
         yield Check("lease", Health.BAD, found, "set PUSHPULL_CALL_DEADLINE_SECONDS below PUSHPULL_LEASE_SECONDS")
+
+
+#: Who carries a channel, and what it can do without, at a price.
+_CARRIERS: Mapping[Channel, tuple[str, str, str]] = {
+    Channel.EMAIL: ("SendGrid", "sendgrid_webhook_key", "bounces and opt-outs stay unknown"),
+    Channel.TEAMS: ("Microsoft", "teams_app_id", "the bot is installed for nobody"),
+    Channel.SMS: ("Twilio", "", ""),
+    Channel.SLACK: ("Slack", "slack_signing_secret", "replies and opt-outs stay unknown"),
+}
+
+
+def _channels(chosen: Settings) -> Iterator[Check]:
+    """A line per channel, from what is set; whether it works is asked by ``pushpull channel check``."""
+    for channel, (provider, wanted, price) in _CARRIERS.items():
+        if channel not in chosen.real_channels:
+            fix = "fine if no campaign uses it; else add it to PUSHPULL_CHANNELS (docs/channels.md)"
+            yield Check(channel, Health.NOTE, "not set up: its messages wait", fix)
+        elif chosen.credentials_block:
+            found = f"{provider}, credentials in the Prefect block {chosen.credentials_block!r}"
+            yield Check(channel, Health.GOOD, found, f"to ask it: pushpull channel check {channel}")
+        elif wanted and not getattr(chosen, wanted):
+            fix = f"set PUSHPULL_{wanted.upper()} (docs/channels.md)"
+            yield Check(channel, Health.NOTE, f"{provider}; without PUSHPULL_{wanted.upper()} {price}", fix)
+        else:
+            found = f"{provider}, credentials in PUSHPULL_ variables"
+            yield Check(channel, Health.GOOD, found, f"to ask it: pushpull channel check {channel}")
 
 
 def _prefect() -> Check:

@@ -142,12 +142,12 @@ def test_a_wave_is_run_again_for_those_who_joined_since(launched: Command, ledge
 
 
 def test_channels_are_listed_and_resumed(launched: Command, ledger: Engine) -> None:
-    assert launched("channel", "list").out.strip() == "no channel is paused"
+    assert "paused" not in launched("channel", "list").out
     with writing(ledger) as connection:
         pause_channel(connection, "email", reason="the key [old] was revoked", at=datetime.now(UTC))
-    assert launched("channel", "list").out.strip() == "email: the key [old] was revoked"
+    assert "paused: the key [old] was revoked" in launched("channel", "list").out
     assert launched("channel", "resume", "email").out.strip() == "email: resumed"
-    assert launched("channel", "list").out.strip() == "no channel is paused"
+    assert "paused" not in launched("channel", "list").out
     unknown = launched("channel", "resume", "fax")
     assert unknown.code == 2
     assert "'email'" in unknown.err

@@ -1,0 +1,52 @@
+"""`pushpull setup`: make the providers' accounts and the Prefect server ready for real channels."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from cli.common import DryRun, here, tell
+
+setup = typer.Typer(no_args_is_help=True, help="Make providers' accounts and credentials ready (docs/channels.md).")
+
+
+@setup.command("sendgrid")
+def set_up_sendgrid(
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="Point the signed event webhook at PUSHPULL_BASE_URL too.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Make one unsubscribe group per message family in use; running it again changes nothing."""
+    from tasks.providers import set_up_sendgrid as set_up
+
+    done = set_up(here(), at=datetime.now(UTC), with_webhook=webhook, dry_run=dry_run)
+    for family, number in sorted(done.groups.items()):
+        tell(f"{family}: unsubscribe group {number}, {'made' if family in done.made else 'there already'}")
+    if dry_run:
+        for family in done.made:
+            tell(f"{family}: would be looked for at SendGrid, and made if it is not there")
+    if not done.groups and not done.made:
+        tell("no campaign, so no message family: nothing to make")
+    if done.webhook_url:
+        tell(f"events go to {done.webhook_url}, signed; set:\nPUSHPULL_SENDGRID_WEBHOOK_KEY={done.webhook_key}")
+
+
+@setup.command("blocks")
+def set_up_blocks(
+    name: Annotated[str, typer.Option(help="Of the blocks; then set PUSHPULL_CREDENTIALS_BLOCK to it.")] = "pushpull",
+) -> None:
+    """Register the types of credential blocks on the Prefect server, and save the present variables in blocks."""
+    from channels.credentials import BLOCKS, save_blocks
+    from pushpull.settings import settings
+
+    saved = save_blocks(settings(), name)
+    tell(f"{len(BLOCKS)} types of blocks registered")
+    for channel in saved:
+        tell(f"{channel}: saved as {BLOCKS[channel].get_block_type_slug()}/{name}")
+    if saved:
+        tell(f"set PUSHPULL_CREDENTIALS_BLOCK={name} wherever Pushpull runs, and take the variables away")
+    else:
+        tell("no credentials are set in PUSHPULL_ variables: fill in the blocks in the Prefect UI")
