@@ -17,7 +17,7 @@ from channels.base import Limits
 from channels.email import lookup
 from channels.email.addresses import sendable
 from channels.email.refusals import stopping
-from channels.email.requests import MOST_RECIPIENTS, breaks_subject, envelope, recipient, request
+from channels.email.requests import MOST_RECIPIENTS, envelope, recipient, request, subject_tags
 from channels.email.shared import Batch, Entry, SharedSending, accepted, of_one
 from channels.email.transport import sdk
 from channels.fanout import FanOut
@@ -138,7 +138,8 @@ class SendGridChannel:
             key = (body.template, message.send_at)
             batch = batches.get(key)
             if batch is None:
-                batch = batches[key] = Batch(envelope(message, body.template, self._groups))
+                shared = envelope(message, body.template, self._groups)
+                batch = batches[key] = Batch(shared, subject_tags(body.template))
             if isinstance(batch.envelope, Rejected):
                 outcomes[place] = batch.envelope
                 continue
@@ -146,10 +147,9 @@ class SendGridChannel:
             if address is None:
                 outcomes[place] = _BAD_ADDRESS
                 continue
-            if breaks_subject(body.template, body.values):
-                outcomes[place] = Rejected("unsafe_header")
-                continue
-            part = recipient(message, address, body.unsubscribe_url, values=body.values)
+            part = recipient(
+                message, address, body.unsubscribe_url, values=body.values, subject_tags=batch.subject_tags
+            )
             if part is None:
                 alone.append(place)
             elif isinstance(part, Rejected):
@@ -200,7 +200,7 @@ class SendGridChannel:
         part = recipient(message, address, body.unsubscribe_url)
         if isinstance(shared, Rejected):
             return shared
-        if not isinstance(part, bytes):
+        if part is None or isinstance(part, Rejected):
             return part or Rejected("too_large")
         answer = self._post(request([part], shared), deadline)
         if isinstance(answer, Answer):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -27,12 +28,16 @@ MOST_RECIPIENTS = 1000
 #: Most bytes the values of one recipient may have; more of them travel in a body of their own.
 MOST_SUBSTITUTED = 10_000
 
+#: A recipient as SendGrid's JSON has it.
+Personalization = dict[str, Any]
+
 _NAME_TROUBLE = re.compile(r"[;,\x00-\x1f\x7f]")
 _trouble_in = _NAME_TROUBLE.search
 _LINE_BREAK = re.compile(r"[\r\n\0]")
+_line_break_in = _LINE_BREAK.search
 _URI = re.compile(r"[!-;=?-~]+")  # printable ASCII without angle brackets
 _is_uri = _URI.fullmatch
-_dumps, _fragment = orjson.dumps, orjson.Fragment
+_dumps = orjson.dumps
 
 _LONGEST_CATEGORY = 255
 
@@ -46,40 +51,50 @@ _TRACKING = {
 
 
 def recipient(
-    message: OutgoingMessage, address: str, unsubscribe_url: str, *, values: Mapping[str, str] | None = None
-) -> bytes | Rejected | None:
-    """One recipient's personalization.
+    message: OutgoingMessage,
+    address: str,
+    unsubscribe_url: str,
+    *,
+    values: Mapping[str, str] | None = None,
+    subject_tags: Sequence[str] = (),
+) -> Personalization | Rejected | None:
+    """One recipient's personalization. It is known to be Unicode, so that writing a request cannot fail.
 
     Args:
         address: in its sendable form.
         values: of the template's places; None: the body is the recipient's own.
+        subject_tags: the places that stand in the subject.
 
     Returns:
         Why no provider would take it; None where the values are too large for SendGrid's substitutions.
     """
-    try:
-        substitutions = _dumps(values) if values else b""
-        if len(substitutions) > MOST_SUBSTITUTED:  # JSON is never shorter than what it says
-            return None
-        name = message.to_name
-        if name and _trouble_in(name):
-            name = " ".join(_NAME_TROUBLE.sub(" ", name).split())
-        entry = {
-            "to": [{"email": address, "name": name}] if name else [{"email": address}],
-            "custom_args": {DELIVERY: message.delivery_id, HANDOVER: message.handover_id},
+    name = message.to_name
+    if name and _trouble_in(name):
+        name = " ".join(_NAME_TROUBLE.sub(" ", name).split())
+    entry: Personalization = {
+        "to": [{"email": address, "name": name}] if name else [{"email": address}],
+        "custom_args": {DELIVERY: message.delivery_id, HANDOVER: message.handover_id},
+    }
+    if unsubscribe_url:
+        if not _is_uri(unsubscribe_url):
+            return Rejected("unsafe_header")
+        entry["headers"] = {
+            "List-Unsubscribe": f"<{unsubscribe_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
-        if unsubscribe_url:
-            if not _is_uri(unsubscribe_url):
-                return Rejected("unsafe_header")
-            entry["headers"] = {
-                "List-Unsubscribe": f"<{unsubscribe_url}>",
-                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            }
-        if substitutions:
-            entry["substitutions"] = _fragment(substitutions)
-        return _dumps(entry)
-    except orjson.JSONEncodeError:
+    try:
+        if not name.isascii():
+            name.encode()
+        if values:
+            for tag in subject_tags:
+                if tag in values and _line_break_in(values[tag]):
+                    return Rejected("unsafe_header")
+            if len(_dumps(values)) > MOST_SUBSTITUTED:  # JSON is never shorter than what it says
+                return None
+            entry["substitutions"] = values
+    except (orjson.JSONEncodeError, UnicodeEncodeError):
         return Rejected("not_unicode")
+    return entry
 
 
 def envelope(message: OutgoingMessage, mail: EmailBody | EmailTemplate, groups: Mapping[str, int]) -> bytes | Rejected:
@@ -110,9 +125,9 @@ def envelope(message: OutgoingMessage, mail: EmailBody | EmailTemplate, groups: 
         return Rejected("not_unicode")
 
 
-def request(recipients: Sequence[bytes], shared: bytes) -> bytes:
-    """The body of a request."""
-    return b"".join((b'{"personalizations":[', b",".join(recipients), b"],", shared[1:]))
+def request(recipients: Sequence[Personalization], shared: bytes) -> bytes:
+    """The body of a request. All recipients are written at once: one by one takes ten times as long."""
+    return b"".join((b'{"personalizations":', _dumps(recipients), b",", shared[1:]))
 
 
 def wave_category(wave: int | str) -> str:
@@ -125,14 +140,9 @@ def seconds(instant: datetime) -> int:
     return int(instant.timestamp())
 
 
-def breaks_subject(template: EmailTemplate, values: Mapping[str, str]) -> bool:
-    """Whether a value that stands in the subject would break out of its line."""
-    return any(_LINE_BREAK.search(values.get(tag, "")) for tag in _subject_tags(template))
-
-
-@lru_cache(maxsize=64)
-def _subject_tags(template: EmailTemplate) -> tuple[str, ...]:
-    return tuple(tag for tag in template.tags if tag in template.subject)
+def subject_tags(template: EmailTemplate) -> Sequence[str]:
+    """The places that stand in the subject."""
+    return [tag for tag in template.tags if tag in template.subject]
 
 
 @lru_cache(maxsize=64)
@@ -142,7 +152,7 @@ def _template(template: EmailTemplate) -> bytes | Rejected:
 
 def _written(mail: EmailBody | EmailTemplate) -> bytes | Rejected:
     """Sender, subject and contents. Plain text comes first: SendGrid asks for that order."""
-    if _LINE_BREAK.search(mail.subject) or _LINE_BREAK.search(mail.sender_name):
+    if _line_break_in(mail.subject) or _line_break_in(mail.sender_name):
         return Rejected("unsafe_header")
     contents = [
         {"type": kind, "value": value} for kind, value in (("text/plain", mail.text), ("text/html", mail.html)) if value

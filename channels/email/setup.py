@@ -204,7 +204,7 @@ def _advice(error: HTTPError | Failure) -> str:
     if error.status_code in {401, 403}:
         return (
             "SendGrid does not accept the API key for this. Make a key with the scopes mail.send, mail.batch, "
-            "asm.groups, user.scheduled_sends, user.webhooks.event.settings and messages.read (Settings, API Keys), and set it."
+            "asm.groups, user.scheduled_sends, user.webhooks.event.settings and messages.read, and set it."
         )
     if error.status_code == 429:
         return "SendGrid asks to wait. Try again in a minute."

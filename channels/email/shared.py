@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
+from typing import NamedTuple
 
 from channels.answers import common_outcome
 from channels.email.refusals import read_refusal, refuses_everybody, stopping
-from channels.email.requests import MOST_RECIPIENTS, request
+from channels.email.requests import MOST_RECIPIENTS, Personalization, request
 from channels.wire import Answer
 from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected
 
@@ -24,8 +25,7 @@ _FEW = 8
 _LONGEST_ID = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A message in a batch.
 
     Args:
@@ -37,7 +37,7 @@ class Entry:
 
     place: int
     address: str
-    part: bytes
+    part: Personalization
     slot: float
 
 
@@ -47,9 +47,11 @@ class Batch:
 
     Args:
         envelope: what they share; or why none of them can be sent.
+        subject_tags: places in the subject, whose values may not break out of its line.
     """
 
     envelope: bytes | Rejected
+    subject_tags: Sequence[str] = ()
     entries: list[Entry] = field(default_factory=list)
 
 

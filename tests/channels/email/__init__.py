@@ -1,0 +1,1 @@
+"""E-mail by SendGrid, against a SendGrid that is played."""
