@@ -18,7 +18,7 @@ committed before the re-check is seen by it, and one that comes during it waits 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,6 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
-    Select,
     Subquery,
     and_,
     case,
@@ -192,13 +191,18 @@ def lift(
     return conn.execute(update(suppression).where(*conditions).values(lifted_at=at)).rowcount
 
 
-def blocked_channels(family: str, channels: Sequence[Channel], *, among: Select[tuple[int]] | None = None) -> Subquery:
+def blocked_channels(
+    family: str,
+    channels: Sequence[Channel],
+    *,
+    among: Callable[[ColumnElement[int]], ColumnElement[bool]] | None = None,
+) -> Subquery:
     """What stands about messages of ``family``: one row per learner of whom anything is known, to be outer-joined.
 
     A learner without a row has said nothing and is not suppressed.
 
     Args:
-        among: learner ids to look at; None for everybody.
+        among: says of a column of learner ids which to look at; None for everybody.
 
     Returns:
         A subquery with ``learner_id`` and, per channel, the booleans ``opted_out_<channel>``, ``granted_<channel>``
@@ -215,7 +219,9 @@ def _blocked_everywhere(family: str, channels: tuple[Channel, ...]) -> Subquery:
     return _blocked(family, channels, None)
 
 
-def _blocked(family: str, channels: Sequence[Channel], among: Select[tuple[int]] | None) -> Subquery:
+def _blocked(
+    family: str, channels: Sequence[Channel], among: Callable[[ColumnElement[int]], ColumnElement[bool]] | None
+) -> Subquery:
     words = _words(family, channels, among)
     word_at: dict[tuple[str, str, int], ColumnElement[Any]] = {}
     marks: list[ColumnElement[Any]] = []
@@ -251,11 +257,13 @@ def _blocked(family: str, channels: Sequence[Channel], among: Select[tuple[int]]
     return select(*columns).subquery("blocked_channels")
 
 
-def _words(family: str, channels: Sequence[Channel], among: Select[tuple[int]] | None) -> Subquery:
+def _words(
+    family: str, channels: Sequence[Channel], among: Callable[[ColumnElement[int]], ColumnElement[bool]] | None
+) -> Subquery:
     """Every word and every suppression in force about the family and the channels, in one shape."""
     of_channels, of_families = [*channels, ANY_CHANNEL], [family, ANY_FAMILY]
-    said_by = true() if among is None else consent.c.learner_id.in_(among)
-    stopped_for = true() if among is None else suppression.c.learner_id.in_(among)
+    said_by = true() if among is None else among(consent.c.learner_id)
+    stopped_for = true() if among is None else among(suppression.c.learner_id)
     return union_all(
         select(
             consent.c.learner_id,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Uuid, and_, delete, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select
 
 from pushpull.learners.lists import in_ids
 from pushpull.ledger.specs import Caps, WaveSpec
@@ -83,6 +83,25 @@ def spent(connection: Connection, today: Mapping[int, int], *, lane: str) -> dic
     return book
 
 
+def close_to(caps: Caps, *, is_near: ColumnElement[bool], first_day: int, lane: str) -> Select[tuple[int]]:
+    """The statement for the learners who may have used up a cap; everybody else is far from it.
+
+    Args:
+        is_near: which rows of :data:`contact` to look at.
+        first_day: the ordinal of the earliest local date it is for any of them.
+    """
+    entered = [
+        (func.count().filter(contact.c.local_day > first_day - days), cap)
+        for days, cap in ((1, caps.per_day), (_WEEK, caps.per_week), (_MONTH, caps.per_month))
+    ]
+    return (
+        select(contact.c.learner_id)
+        .where(is_near, contact.c.local_day > first_day - _MONTH, contact.c.lane == lane)
+        .group_by(contact.c.learner_id)
+        .having(or_(*(count >= cap for count, cap in entered)))
+    )
+
+
 def outranking_waves(connection: Connection, spec: WaveSpec) -> list[int]:
     """The open waves of higher priority in the same lane: they go first when both want the same person."""
     return list(
@@ -119,13 +138,11 @@ def rivals(connection: Connection, day_ends: Mapping[int, datetime], waves: Sequ
     return counts
 
 
-def enter(
-    connection: Connection, rows: ColumnElement[bool], handover_id: UUID, days: Mapping[int, int], *, lane: str
-) -> None:
-    """Enter a handover's messages into the book.
+def enter(connection: Connection, rows: ColumnElement[bool], days: Mapping[int, int], *, lane: str) -> None:
+    """Enter messages that are being handed over into the book.
 
     Args:
-        rows: the handover's deliveries.
+        rows: their deliveries.
         days: each learner's local day, by learner id.
     """
     learners: dict[int, list[int]] = {}
@@ -133,7 +150,7 @@ def enter(
         learners.setdefault(day, []).append(learner_id)
     for day, ids in learners.items():
         of_day = rows if len(learners) == 1 else and_(rows, in_ids(delivery.c.learner_id, ids))
-        entries = select(delivery.c.learner_id, literal(day), literal(handover_id, Uuid), literal(lane))
+        entries = select(delivery.c.learner_id, literal(day), delivery.c.handover_id, literal(lane))
         connection.execute(
             insert(contact).from_select(["learner_id", "local_day", "handover_id", "lane"], entries.where(of_day))
         )

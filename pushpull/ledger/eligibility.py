@@ -7,17 +7,20 @@ Nothing is written here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
+    BigInteger,
     ColumnElement,
     Connection,
     FromClause,
     Integer,
     Select,
+    SmallInteger,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -30,11 +33,15 @@ from pushpull.learners.consent import blocked_channels
 from pushpull.learners.tables import learner, progress
 from pushpull.ledger.arms import arm, variant
 from pushpull.ledger.audience import is_about_silence, segments, was_active_since, was_told
+from pushpull.ledger.claims import near
 from pushpull.ledger.offers import has_pick
 from pushpull.ledger.reach import unreachable, usable_channel
 from pushpull.ledger.spread import Spread, due_windows, languages, send_times, usual_time
+from pushpull.ledger.tables import delivery
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, Arm, Reason
+
+Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 def planned_rows(connection: Connection, rules: Terms, kinds: Spread) -> Select[Any]:
@@ -72,23 +79,26 @@ def planned_rows(connection: Connection, rules: Terms, kinds: Spread) -> Select[
     ).select_from(source)
 
 
-def rechecked(connection: Connection, rules: Terms, batch: CTE) -> Select[Any]:
+def rechecked(connection: Connection, rules: Terms, *, is_dense: bool) -> Select[Any]:
     """The statement that asks again, just before sending: ``learner_id, reason, channel`` for a claimed batch.
 
+    It may say more than was asked for, about learners near those of the batch.
+
     Args:
-        batch: the claimed deliveries, see :func:`pushpull.ledger.claims.claimed_rows`.
+        is_dense: see :func:`pushpull.ledger.claims.near`.
     """
-    judged = _Judged(connection, rules, batch=batch)
+    among = partial(near, is_dense=is_dense)
+    judged = _Judged(connection, rules, among=among)
     reasons = list(judged.reasons)
     if rules.spec.stop_when_active and rules.planned_as_of is not None:
         reasons.append((was_active_since(rules, rules.planned_as_of), Reason.ACTIVE_AGAIN))
     if rules.spec.item_count:
-        reasons.append((~has_pick(batch, as_of=rules.as_of), Reason.NOTHING_TO_RECOMMEND))
+        reasons.append((~has_pick(as_of=rules.as_of), Reason.NOTHING_TO_RECOMMEND))
     reasons.append((~segments(rules), Reason.NO_LONGER_IN_SEGMENT))
     return (
         select(learner.c.id.label("learner_id"), _first(reasons).label("reason"), judged.channel.label("channel"))
         .select_from(judged.source)
-        .where(learner.c.id.in_(select(batch.c.learner_id)))
+        .where(among(learner.c.id))
     )
 
 
@@ -96,28 +106,34 @@ class _Judged:
     """The parts of a verdict: what is joined, on which side a learner is, over what, and which rules speak against."""
 
     def __init__(
-        self, connection: Connection, rules: Terms, *, kinds: Spread | None = None, batch: CTE | None = None
+        self, connection: Connection, rules: Terms, *, kinds: Spread | None = None, among: Among | None = None
     ) -> None:
         spec = rules.spec
-        among = None if batch is None else select(batch.c.learner_id)
         blocked = blocked_channels(spec.family, spec.channels, among=among)
         withdrawn = _withdrawn(rules, among)
         self.source: FromClause = learner.outerjoin(blocked, blocked.c.learner_id == learner.c.id).outerjoin(
             withdrawn, withdrawn.c.learner_id == learner.c.id
         )
         self.item: ColumnElement[int | None] = literal(None, Integer)
-        if spec.due_offset is not None:
-            due = _due(rules, kinds) if kinds is not None else _still_due(batch)
+        self.reasons: list[tuple[ColumnElement[bool], Reason]] = []
+        if spec.due_offset is not None and kinds is not None:
+            due = _due(rules, kinds)
             self.source = self.source.join(due, due.c.learner_id == learner.c.id)
             self.item = func.coalesce(due.c.open_item, due.c.any_item)
             is_done = due.c.open_item.is_(None)
+        elif spec.due_offset is not None:
+            assert among is not None  # planning knows the zones, the re-check knows the batch
+            still_due = _still_due(among)
+            self.source = self.source.outerjoin(still_due, still_due.c.learner_id == learner.c.id)
+            self.reasons.append((still_due.c.learner_id.is_(None), Reason.NO_LONGER_IN_SEGMENT))
+            is_done = still_due.c.open_item.is_(None)
         else:
             done = _completed(rules, among)
             self.source = self.source.outerjoin(done, done.c.learner_id == learner.c.id)
             is_done = done.c.learner_id.is_not(None)
         self.arm = arm(spec, global_holdout=rules.global_holdout)
         self.channel = usable_channel(spec, blocked)
-        self.reasons: list[tuple[ColumnElement[bool], Reason]] = [
+        self.reasons += [
             (learner.c.active.is_(False), Reason.INACTIVE),
             (withdrawn.c.learner_id.is_not(None), Reason.WITHDRAWN),
             (is_done, Reason.COMPLETED),
@@ -134,7 +150,7 @@ def _first(reasons: Sequence[tuple[ColumnElement[bool], Reason]]) -> ColumnEleme
     return case(*((condition, literal(reason.value)) for condition, reason in reasons), else_=null())
 
 
-def _completed(rules: Terms, batch: Select[tuple[int]] | None) -> FromClause:
+def _completed(rules: Terms, among: Among | None) -> FromClause:
     """Learners who completed every item of the campaign."""
     statement = (
         select(progress.c.learner_id)
@@ -142,14 +158,14 @@ def _completed(rules: Terms, batch: Select[tuple[int]] | None) -> FromClause:
         .group_by(progress.c.learner_id)
         .having(func.count() >= max(1, len(rules.item_ids)))
     )
-    return _among(statement, batch).subquery("done")
+    return _among(statement, among).subquery("done")
 
 
-def _withdrawn(rules: Terms, batch: Select[tuple[int]] | None) -> FromClause:
+def _withdrawn(rules: Terms, among: Among | None) -> FromClause:
     """Learners who left one of the campaign's items for good."""
     statement = select(progress.c.learner_id).distinct()
     left = and_(progress.c.item_id.in_(rules.item_ids), progress.c.withdrawn_at <= rules.as_of)
-    return _among(statement.where(left), batch).subquery("withdrawn")
+    return _among(statement.where(left), among).subquery("withdrawn")
 
 
 def _due(rules: Terms, kinds: Spread) -> FromClause:
@@ -173,23 +189,25 @@ def _due(rules: Terms, kinds: Spread) -> FromClause:
     return statement.subquery("due")
 
 
-def _still_due(batch: CTE | None) -> FromClause:
-    """Per claimed delivery, whether the item it reminds of is still open."""
-    assert batch is not None  # planning knows the zones, the re-check knows the batch
+def _still_due(among: Among) -> FromClause:
+    """Per delivery of a claimed batch's wave, whether the item it reminds of is still open."""
+    reminded = and_(progress.c.learner_id == delivery.c.learner_id, progress.c.item_id == delivery.c.item_id)
     return (
         select(
             progress.c.learner_id,
             case((progress.c.completed_at.is_(None), progress.c.item_id)).label("open_item"),
             progress.c.item_id.label("any_item"),
         )
-        .select_from(
-            batch.join(
-                progress, and_(progress.c.learner_id == batch.c.learner_id, progress.c.item_id == batch.c.item_id)
-            )
+        .select_from(delivery.join(progress, reminded))
+        .where(
+            delivery.c.wave_id == bindparam("batch_wave", type_=BigInteger),
+            delivery.c.rotation == bindparam("batch_rotation", type_=SmallInteger),
+            among(delivery.c.learner_id),
+            among(progress.c.learner_id),
         )
         .subquery("due")
     )
 
 
-def _among(statement: Select[tuple[int]], batch: Select[tuple[int]] | None) -> Select[tuple[int]]:
-    return statement if batch is None else statement.where(progress.c.learner_id.in_(batch))
+def _among(statement: Select[tuple[int]], among: Among | None) -> Select[tuple[int]]:
+    return statement if among is None else statement.where(among(progress.c.learner_id))

@@ -10,23 +10,36 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from pushpull.db import database_now
 from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import learner
-from pushpull.ledger.budget import OrganisationCaps, Spent, enter, outranking_waves, rivals, spent
+from pushpull.ledger.budget import OrganisationCaps, Spent, close_to, enter, outranking_waves, rivals, spent
 from pushpull.ledger.campaigns import paused_channels
-from pushpull.ledger.claims import Batch, claimed_rows, put_back
+from pushpull.ledger.claims import Batch, Claimed, claimed_rows, near, put_back
 from pushpull.ledger.eligibility import rechecked
 from pushpull.ledger.settling import duplicate_mark
 from pushpull.ledger.specs import Caps
 from pushpull.ledger.spread import Clocks, LocalTime
-from pushpull.ledger.tables import campaign, delivery, handover, wave
+from pushpull.ledger.tables import campaign, contact, delivery, handover, wave
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import DeliveryState, Reason, WaveStatus
 
@@ -83,49 +96,71 @@ class Recheck:
         zones = connection.execute(select(func.coalesce(learner.c.timezone, "")).distinct()).scalars().all()
         self.clocks = Clocks(rules.spec, now=rules.as_of, zones=zones)
         self.outranking = outranking_waves(connection, rules.spec)
-        batch = claimed_rows()
-        verdict = rechecked(connection, rules, batch).subquery("verdict")
-        self._statement = (
-            select(
-                batch.c.learner_id,
-                batch.c.expires_at,
-                verdict.c.learner_id.label("judged"),
-                verdict.c.reason,
-                verdict.c.channel,
-                func.coalesce(learner.c.timezone, "").label("zone"),
+        #: No learner's local date is earlier.
+        self._first_day = min((clock.day for clock in self.clocks.values()), default=rules.as_of.toordinal()) - 1
+        self._verdicts = {is_dense: self._verdict(connection, is_dense=is_dense) for is_dense in (True, False)}
+        self._close = {
+            is_dense: close_to(
+                self.caps,
+                is_near=near(contact.c.learner_id, is_dense=is_dense),
+                first_day=self._first_day,
+                lane=rules.spec.message_class.lane,
             )
-            .select_from(
-                # Outer: somebody who was erased since has no learner, and still a row to be accounted for.
-                batch.outerjoin(learner, learner.c.id == batch.c.learner_id).outerjoin(
-                    verdict, verdict.c.learner_id == batch.c.learner_id
-                )
-            )
-            .order_by(batch.c.learner_id)
-        )
+            for is_dense in (True, False)
+        }
         # Serialises with opt-outs and with other campaigns' handovers to the same people, so that neither a cap nor an
         # opt-out can be missed between the question and the commit. Ascending: two workers never wait in a circle.
         self._lock = (
-            select(learner.c.id)
-            .where(learner.c.id.in_(select(batch.c.learner_id)))
+            select(learner.c.id, func.coalesce(learner.c.timezone, ""))
+            .where(learner.c.id.in_(select(claimed_rows().c.learner_id)))
             .order_by(learner.c.id)
             .with_for_update(key_share=True)
         )
 
+    def _verdict(self, connection: Connection, *, is_dense: bool) -> Select[tuple[int, str | None, str | None]]:
+        """The statement for the learners to whom something has happened; all others may be sent to as planned."""
+        verdict = rechecked(connection, self.rules, is_dense=is_dense).subquery("verdict")
+        usual = bindparam("batch_channel", type_=String)
+        return select(verdict.c.learner_id, verdict.c.reason, verdict.c.channel).where(
+            or_(verdict.c.reason.is_not(None), verdict.c.channel.is_distinct_from(usual))
+        )
+
     def decide(self, connection: Connection, batch: Batch) -> Decisions:
         """Lock the batch's learners and rows and ask every rule again."""
-        connection.execute(self._lock, batch.parameters()).all()
+        parameters = batch.parameters()
+        zones: dict[int, str] = dict(connection.execute(self._lock, parameters).all())
         # Without it the reaper could put a row back between the verdict and the handover, and two workers would send.
-        connection.execute(select(delivery.c.learner_id).where(batch.mine()).with_for_update()).all()
-        rows = connection.execute(self._statement, batch.parameters()).all()
-        times = {row.learner_id: self.clocks[row.zone] for row in rows}
-        lane = self.rules.spec.message_class.lane
-        book = spent(connection, {learner_id: time.day for learner_id, time in times.items()}, lane=lane)
-        ends = {learner_id: time.ends_at for learner_id, time in times.items()}
-        waiting = rivals(connection, ends, self.outranking)
+        held = set(connection.execute(select(delivery.c.learner_id).where(batch.mine()).with_for_update()).scalars())
+        asked = connection.execute(self._verdicts[batch.is_dense], parameters | {"batch_channel": batch.channel})
+        verdicts = {row.learner_id: (row.reason, row.channel) for row in asked}
+        times = {learner_id: self.clocks[zone] for learner_id, zone in zones.items() if learner_id in held}
+        book, waiting = self._attention(connection, batch, times)
         decided = Decisions(batch, self.rules, self.caps)
-        for row in rows:
-            decided.judge(row, times[row.learner_id], book[row.learner_id], waiting[row.learner_id])
+        as_planned = (None, batch.channel)
+        for row in batch.rows:
+            learner_id = row.learner_id
+            if learner_id not in held:
+                continue
+            local = times.get(learner_id)
+            if local is None:
+                # Somebody who was erased since has no learner, and still a row to be accounted for.
+                decided.skip(learner_id, Reason.NO_LONGER_IN_SEGMENT.value)
+            else:
+                reason, channel = verdicts.get(learner_id, as_planned)
+                decided.judge(row, reason, channel, local, book.get(learner_id), waiting.get(learner_id, 0))
         return decided
+
+    def _attention(
+        self, connection: Connection, batch: Batch, times: Mapping[int, LocalTime]
+    ) -> tuple[Mapping[int, Spent], Mapping[int, int]]:
+        """What the attention budget has about learners, those far from every cap left out; and who goes first."""
+        ends = {learner_id: time.ends_at for learner_id, time in times.items()} if self.outranking else {}
+        waiting = {
+            learner_id: count for learner_id, count in rivals(connection, ends, self.outranking).items() if count
+        }
+        close: set[int] = {*waiting, *connection.execute(self._close[batch.is_dense], batch.parameters()).scalars()}
+        days = {learner_id: times[learner_id].day for learner_id in close & times.keys()}
+        return spent(connection, days, lane=self.rules.spec.message_class.lane), waiting
 
 
 def intend(
@@ -167,10 +202,9 @@ def intend(
         )
         for members in _requests(decided.send, group_of, request_size)
     )
-    _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline, send_at=send_at)
-    for each in handovers:
-        days = {learner_id: decided.send[learner_id] for learner_id in each.learner_ids}
-        enter(connection, _rows_of(batch, each), each.id, days, lane=recheck.rules.spec.message_class.lane)
+    if handovers:
+        _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline, send_at=send_at)
+        enter(connection, _rows_of(batch, handovers), decided.send, lane=recheck.rules.spec.message_class.lane)
     return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
 
 
@@ -219,26 +253,36 @@ class Decisions:
         self._hold: dict[tuple[str, datetime], list[int]] = defaultdict(list)
         self._reroute: dict[str, list[int]] = defaultdict(list)
 
-    def judge(self, row: Any, local: LocalTime, spent: Spent, rivals: int) -> None:
-        """Put one learner where the verdict says."""
-        reason = row.reason if row.judged is not None else Reason.NO_LONGER_IN_SEGMENT.value
+    def skip(self, learner_id: int, reason: str) -> None:
+        """Give one learner up."""
+        self._skip[reason].append(learner_id)
+
+    def judge(
+        self, row: Claimed, reason: str | None, channel: str | None, local: LocalTime, spent: Spent | None, rivals: int
+    ) -> None:
+        """Put one learner where the verdict says.
+
+        Args:
+            spent: None when the learner is far from every cap.
+        """
         if reason is not None:
-            self._skip[reason].append(row.learner_id)
+            self.skip(row.learner_id, reason)
         elif row.expires_at <= self._now:
-            self._skip[Reason.EXPIRED.value].append(row.learner_id)
-        elif row.channel != self._batch.channel:
-            self._reroute[row.channel].append(row.learner_id)
+            self.skip(row.learner_id, Reason.EXPIRED.value)
+        elif channel != self._batch.channel:
+            assert channel is not None  # without one there is a reason
+            self._reroute[channel].append(row.learner_id)
         elif not local.is_open:
             self._wait(row, Reason.QUIET_HOURS, until=local.next_open)
-        elif spent.reaches(self._caps):
+        elif spent is not None and spent.reaches(self._caps):
             self._wait(row, Reason.CAPPED, until=local.tomorrow)
-        elif rivals and spent.reaches(self._caps, besides=rivals):
+        elif rivals and spent is not None and spent.reaches(self._caps, besides=rivals):
             self._wait(row, Reason.YIELDED, until=local.tomorrow)
         else:
             self.send[row.learner_id] = local.day
             self.until[row.learner_id] = min(row.expires_at, local.closes_at)
 
-    def _wait(self, row: Any, reason: Reason, *, until: datetime) -> None:
+    def _wait(self, row: Claimed, reason: Reason, *, until: datetime) -> None:
         # What would be stale by the time it may go is given up now, with the reason that made it wait.
         if until >= row.expires_at:
             self._skip[reason.value].append(row.learner_id)
@@ -273,12 +317,12 @@ class Decisions:
         return dict(counts)
 
 
-def _rows_of(batch: Batch, each: Handover) -> ColumnElement[bool]:
+def _rows_of(batch: Batch, handovers: Sequence[Handover]) -> ColumnElement[bool]:
     return and_(
         delivery.c.wave_id == batch.wave_id,
         delivery.c.rotation == batch.rotation,
-        delivery.c.learner_id.between(each.learner_ids[0], each.learner_ids[-1]),
-        delivery.c.handover_id == each.id,
+        delivery.c.learner_id.between(batch.first, batch.last),
+        delivery.c.handover_id.in_([each.id for each in handovers]),
     )
 
 
@@ -292,8 +336,6 @@ def _write_handovers(
     deadline: timedelta,
     send_at: datetime | None,
 ) -> None:
-    if not handovers:
-        return
     at = database_now(connection)
     connection.execute(
         insert(handover),
@@ -317,21 +359,21 @@ def _write_handovers(
             for each in handovers
         ],
     )
-    spans = sorted((each.learner_ids[0], each.learner_ids[-1]) for each in handovers)
-    # Rows that were skipped or held just now are no longer ours, so a range is exact unless handovers interleave.
-    is_apart = all(before[1] < after[0] for before, after in pairwise(spans))
-    for each in handovers:
-        mine = and_(batch.mine(), delivery.c.learner_id.between(each.learner_ids[0], each.learner_ids[-1]))
-        if not is_apart:
-            mine = and_(mine, in_ids(delivery.c.learner_id, each.learner_ids))
-        connection.execute(
-            update(delivery)
-            .where(mine)
-            .values(
-                state=DeliveryState.HANDING_OVER.value,
-                reason=duplicate_mark(before=1),
-                handover_id=each.id,
-                attempt=delivery.c.attempt + 1,
-                lease_until=at + lease,
-            )
+    *some, last = handovers
+    of_rest = literal(last.id, Uuid)
+    which = case(*((in_ids(delivery.c.learner_id, each.learner_ids), each.id) for each in some), else_=of_rest)
+    # Rows that were skipped or held just now are no longer ours, so all that are go with one of the handovers.
+    written = connection.execute(
+        update(delivery)
+        .where(batch.mine())
+        .values(
+            state=DeliveryState.HANDING_OVER.value,
+            reason=duplicate_mark(before=1),
+            handover_id=which if some else of_rest,
+            attempt=delivery.c.attempt + 1,
+            lease_until=at + lease,
         )
+    ).rowcount
+    intended = sum(len(each.learner_ids) for each in handovers)
+    if written != intended:
+        raise RuntimeError(f"{written} deliveries for {intended} messages that were about to be handed over")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CTE, ColumnElement, and_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, SmallInteger, and_, bindparam, or_, select
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.tables import learner, progress
@@ -37,19 +37,16 @@ def pick_is_good(*, as_of: datetime) -> ColumnElement[bool]:
     return and_(~completed, offered)
 
 
-def has_pick(batch: CTE, *, as_of: datetime) -> ColumnElement[bool]:
+def has_pick(*, as_of: datetime) -> ColumnElement[bool]:
     """Whether anything recommended to the learner of a claimed delivery may still be shown."""
     return (
         select(pick.c.item_id)
-        .join(
-            batch,
-            and_(
-                pick.c.wave_id == batch.c.wave_id,
-                pick.c.rotation == batch.c.rotation,
-                pick.c.learner_id == batch.c.learner_id,
-            ),
+        .where(
+            pick.c.wave_id == bindparam("batch_wave", type_=BigInteger),
+            pick.c.rotation == bindparam("batch_rotation", type_=SmallInteger),
+            pick.c.learner_id == learner.c.id,
+            pick_is_good(as_of=as_of),
         )
-        .where(pick.c.learner_id == learner.c.id, pick_is_good(as_of=as_of))
         .correlate(learner)
         .exists()
     )

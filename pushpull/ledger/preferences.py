@@ -65,7 +65,7 @@ def preferences(connection: Connection, learner_id: int) -> Preferences | None:
 def _on(connection: Connection, learner_id: int, channels: tuple[Channel, ...], family: str) -> frozenset[Switch]:
     if not channels:
         return frozenset()
-    blocked = blocked_channels(family, channels, among=select(learner.c.id).where(learner.c.id == learner_id))
+    blocked = blocked_channels(family, channels, among=lambda column: column == learner_id)
     row = connection.execute(select(blocked).where(blocked.c.learner_id == learner_id)).mappings().one_or_none()
     said = dict(row or {})
     return frozenset(
