@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from pushpull.settings import Settings, names_in
 
-#: Where, below our public address, Twilio reports what became of a text message.
-TWILIO_STATUS_PATH = "/callbacks/twilio/status"
+#: Below it Twilio reports what became of a text message: delivery and handover follow.
+TWILIO_STATUS_PATH = "/callbacks/twilio"
 
 
 @dataclass(frozen=True, kw_only=True)

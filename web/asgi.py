@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from channels.callbacks.of_accounts import keys_of
 from tasks.installation import installation
 from web.app import create_app
 
-app = create_app(installation().settings, installation().engine)
+_here = installation()
+
+app = create_app(_here.settings, _here.engine, callbacks=keys_of(_here.accounts, public_url=_here.settings.base_url))

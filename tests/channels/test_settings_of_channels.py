@@ -160,7 +160,7 @@ def test_accounts_say_what_the_settings_say() -> None:
     assert accounts.slack is not None
     assert accounts.slack.per_second is None
     assert accounts.twilio is not None
-    assert accounts.twilio.callback_url == "https://learn.example/callbacks/twilio/status"
+    assert accounts.twilio.callback_url == "https://learn.example/callbacks/twilio"
     assert SECRET not in repr(accounts)
 
 
