@@ -1,0 +1,498 @@
+"""A hold is in a calendar once however often it is sent, and free time is only what is known to be free."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Event
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from channels.accounts import MicrosoftAccount
+from channels.calendar import Busy, Calendar, Gap, free_gaps, write_hold
+from channels.calendar.mailboxes import AT_ONCE, Mailboxes
+from channels.microsoft import Tokens
+from channels.wire import Answer, NothingSent, Wire
+from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
+from tests.standin.engine import StandIn
+from tests.standin.faults import Fault
+from tests.standin.microsoft import Graph, Login
+from tests.standin.variables import CLIENT, TENANT
+
+NINE = datetime(2026, 1, 12, 9, tzinfo=UTC)
+TEN = NINE + timedelta(hours=1)
+HOLD: dict[str, Any] = {"subject": "Feedback, kindly", "body_text": "Twenty minutes.\nYours.", "ends_at": TEN}
+ADA, BOB = "ada@example.org", "bob@example.org"
+
+
+def account(standin: StandIn) -> MicrosoftAccount:
+    return MicrosoftAccount(
+        tenant_id=TENANT,
+        client_id=CLIENT,
+        client_secret=SecretStr("stand-in"),
+        login_url=standin.url(Login),
+        graph_url=f"{standin.url(Graph)}/v1.0",
+    )
+
+
+@pytest.fixture
+def calendar(standin: StandIn) -> Calendar:
+    here = account(standin)
+    return Calendar(here, Tokens(here), clock=lambda: NINE)
+
+
+@pytest.fixture
+def graph(standin: StandIn) -> Iterator[Graph]:
+    played: Graph = standin.provider(Graph)
+    yield played
+    assert standin.violations == []
+
+
+def soon(seconds: float = 5.0) -> float:
+    return time.monotonic() + seconds
+
+
+def hold(calendar: Calendar, user: str = ADA, *, transaction_id: str = "7-0-42", seconds: float = 5.0) -> Outcome:
+    return calendar.hold(user, transaction_id=transaction_id, starts_at=NINE, deadline=soon(seconds), **HOLD)
+
+
+def busy(calendar: Calendar, *users: str) -> dict[str, list[Busy] | None]:
+    return calendar.busy(users, starts_at=NINE, ends_at=TEN, deadline=soon())
+
+
+# --- holds ---
+
+
+def test_a_hold_is_tentative_and_invites_nobody(calendar: Calendar, graph: Graph) -> None:
+    outcome = hold(calendar)
+    (event,) = graph.events.values()
+    assert outcome == Accepted(event["id"])
+    assert event["transactionId"] == "7-0-42"
+    assert event["showAs"] == "tentative"
+    assert event["isReminderOn"] is True
+    assert event["body"] == {"contentType": "text", "content": "Twenty minutes.\nYours."}
+    assert event["start"] == {"dateTime": "2026-01-12T09:00:00", "timeZone": "UTC"}
+    assert "attendees" not in event
+
+
+def test_a_hold_is_the_same_instant_in_every_zone(calendar: Calendar, graph: Graph) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    calendar.hold(
+        ADA,
+        transaction_id="1",
+        subject="s",
+        body_text="",
+        starts_at=datetime(2026, 7, 1, 9, tzinfo=berlin),
+        ends_at=datetime(2026, 7, 1, 10, tzinfo=berlin),
+        deadline=soon(),
+    )
+    (event,) = graph.events.values()
+    assert event["start"]["dateTime"] == "2026-07-01T07:00:00"
+    with pytest.raises(ValueError, match="zone"):
+        calendar.busy([ADA], starts_at=datetime(2026, 7, 1), ends_at=TEN, deadline=soon())  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_hold_sent_again_is_there_once(calendar: Calendar, graph: Graph, status: int) -> None:
+    graph.duplicate_status = status
+    assert isinstance(hold(calendar), Accepted)
+    assert hold(calendar) == Accepted()
+    assert len(graph.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Fault.BROKEN_PROCESSED, Uncertain),
+        (Fault.BROKEN_UNPROCESSED, Uncertain),
+        (Fault.RESET_PROCESSED, Uncertain),
+        (Fault.RESET_UNPROCESSED, Uncertain),
+        (Fault.RESET_BEFORE_BODY, Uncertain),
+        (Fault.CLOSED_PROCESSED, Uncertain),
+        (Fault.GARBAGE_STATUS, Uncertain),
+        (Fault.REDIRECT, Uncertain),
+        (Fault.HANG_PROCESSED, Uncertain),
+        (Fault.TRUNCATED_BODY, Accepted),
+        (Fault.GARBAGE_BODY, Accepted),
+        (Fault.HUGE_BODY, Accepted),
+        (Fault.THROTTLED_SECONDS, NotSent),
+        (Fault.THROTTLED_GARBAGE, NotSent),
+        (Fault.UNAUTHORIZED, Accepted),  # once: a fresh token helps
+    ],
+)
+def test_whatever_goes_wrong_the_next_try_leaves_one_entry(
+    calendar: Calendar, graph: Graph, standin: StandIn, fault: Fault, expected: type
+) -> None:
+    assert isinstance(hold(calendar, transaction_id="warm-up"), Accepted)  # the token is there
+    standin.fault(fault, provider=Graph, seconds=3)
+    assert isinstance(hold(calendar, seconds=1.0), expected)
+    assert isinstance(hold(calendar), Accepted)
+    assert sum(event["transactionId"] == "7-0-42" for event in graph.events.values()) == 1
+
+
+def test_what_never_left_was_not_sent(standin: StandIn, graph: Graph) -> None:
+    here = account(standin)
+    broken = Calendar(here, Tokens(here), clock=lambda: NINE, wire=Wire(standin.refusing_url(Graph)))
+    assert hold(broken) == NotSent("connection_refused")
+    assert hold(broken, seconds=-1) in {NotSent("deadline_passed"), NotSent("login_deadline_passed")}
+    assert graph.events == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "expected"),
+    [
+        (404, "ErrorInvalidUser", "", Rejected("ErrorInvalidUser")),
+        (404, "MailboxNotEnabledForRESTAPI", "", Rejected("MailboxNotEnabledForRESTAPI")),
+        (400, "ErrorInvalidRequest", "", Rejected("ErrorInvalidRequest")),
+        (403, "ErrorAccessDenied", "[RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings.", Rejected),
+        (429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.", NotSent("mailbox_busy")),
+        (429, "TooManyRequests", "", NotSent(THROTTLED)),
+        (400, f"{ADA} is not a code", "", Rejected("http_400")),
+    ],
+)
+def test_a_refusal_is_about_one_person(
+    calendar: Calendar, graph: Graph, status: int, code: str, message: str, expected: Outcome | type
+) -> None:
+    graph.refuse(ADA, status, code, message)
+    outcome = hold(calendar)
+    if isinstance(expected, type):
+        assert isinstance(outcome, expected)
+    elif isinstance(expected, NotSent):
+        assert isinstance(outcome, NotSent)
+        assert outcome.reason == expected.reason
+        assert outcome.retry_at is not None
+        assert outcome.retry_at > NINE
+    else:
+        assert outcome == expected
+    assert isinstance(hold(calendar, BOB), Accepted)
+
+
+def test_a_missing_permission_stops_everything(calendar: Calendar, graph: Graph) -> None:
+    graph.refuse(ADA, 403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+    with pytest.raises(ChannelStopped, match=r"Calendars\.ReadWrite"):
+        hold(calendar)
+    with pytest.raises(ChannelStopped):
+        busy(calendar, ADA)
+
+
+def test_a_revoked_token_is_exchanged_once_and_then_everything_stops(
+    calendar: Calendar, graph: Graph, standin: StandIn
+) -> None:
+    assert isinstance(hold(calendar, BOB), Accepted)
+    graph.gate.revoke()
+    assert isinstance(hold(calendar), Accepted)
+    standin.fault(Fault.UNAUTHORIZED, provider=Graph, times=None)
+    with pytest.raises(ChannelStopped, match="fresh token"):
+        hold(calendar)
+
+
+@pytest.mark.parametrize("user", ["", ".", "..", "../admin", "a/b", "a b", "a%2fb", "a?b", "x" * 501])
+def test_a_user_that_could_mean_another_path_is_refused(calendar: Calendar, standin: StandIn, user: str) -> None:
+    assert hold(calendar, user) == Rejected("invalid_address")
+    assert calendar.cancel(ADA, user, deadline=soon()) == Rejected("invalid_address")
+    assert busy(calendar, user) == {user: None}
+    assert standin.requests(Graph) == []
+
+
+def test_text_that_is_no_unicode_is_refused(calendar: Calendar) -> None:
+    odd = calendar.hold(
+        ADA, transaction_id="1", subject="\ud800", body_text="", starts_at=NINE, ends_at=TEN, deadline=soon()
+    )
+    assert odd == Rejected("not_unicode")
+
+
+def test_cancelling_may_be_repeated(calendar: Calendar, graph: Graph, standin: StandIn) -> None:
+    made = hold(calendar)
+    assert isinstance(made, Accepted)
+    assert made.provider_id
+    standin.fault(Fault.RESET_PROCESSED, provider=Graph, method="DELETE")
+    assert isinstance(calendar.cancel(ADA, made.provider_id, deadline=soon()), Uncertain)
+    assert graph.events == {}
+    assert calendar.cancel(ADA, made.provider_id, deadline=soon()) == Accepted()
+    graph.refuse(ADA, 404, "ErrorInvalidUser")
+    assert calendar.cancel(ADA, made.provider_id, deadline=soon()) == Rejected("ErrorInvalidUser")
+
+
+# --- how many at once ---
+
+
+def test_a_mailbox_is_asked_four_things_at_once_and_no_more() -> None:
+    mailboxes = Mailboxes()
+    all_in, go_on = Barrier(AT_ONCE + 1), Event()
+
+    def stay() -> None:
+        with mailboxes.one("Ada", soon()):
+            all_in.wait(5)
+            go_on.wait(5)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        staying = [pool.submit(stay) for _ in range(AT_ONCE)]
+        all_in.wait(5)
+        with pytest.raises(NothingSent, match="mailbox_busy"), mailboxes.one("ada", soon(0.05)):
+            pass
+        with mailboxes.one("bob", soon(0.05)):
+            pass  # others are not affected
+        go_on.set()
+        for each in staying:
+            each.result(5)
+    with mailboxes.one("ada", soon(0.05)):
+        pass
+
+
+def test_many_threads_at_one_mailbox_stay_within_what_graph_takes(standin: StandIn, graph: Graph) -> None:
+    here = account(standin)
+    most, now = 0, 0
+
+    class Watched(Wire):
+        def request(self, *args: Any, **options: Any) -> Answer:
+            nonlocal most, now
+            now += 1
+            most = max(most, now)
+            try:
+                time.sleep(0.01)
+                return super().request(*args, **options)
+            finally:
+                now -= 1
+
+    calendar = Calendar(here, Tokens(here), clock=lambda: NINE, wire=Watched(here.graph_url))
+    with ThreadPoolExecutor(12) as pool:
+        outcomes = list(pool.map(lambda at: hold(calendar, transaction_id=f"1-0-{at}"), range(24)))
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert most <= AT_ONCE
+    assert len(graph.events) == 24
+
+
+# --- free and busy ---
+
+
+def test_busy_times_are_read_without_what_they_are_about(calendar: Calendar, graph: Graph) -> None:
+    graph.busy[ADA] = [
+        ("2026-01-12T09:15:00.0000000", "2026-01-12T09:30:00.0000000", "busy"),
+        ("2026-01-12T09:30:00.0000000", "2026-01-12T09:45:00.0000000", "workingElsewhere"),
+    ]
+    found = busy(calendar, ADA, BOB)
+    quarter = timedelta(minutes=15)
+    assert found[ADA] == [
+        Busy(NINE + quarter, NINE + 2 * quarter, "busy"),
+        Busy(NINE + 2 * quarter, NINE + 3 * quarter, "workingElsewhere"),
+    ]
+    assert found[BOB] is not None
+    assert free_gaps(found[BOB] or [], Gap(NINE, TEN), 60) == [Gap(NINE, TEN)]
+    assert free_gaps(found[ADA] or [], Gap(NINE, TEN), 20) == [Gap(NINE + 2 * quarter, TEN)]
+
+
+def test_what_nobody_can_tell_is_unknown_and_not_free(calendar: Calendar, graph: Graph, standin: StandIn) -> None:
+    graph.refuse(BOB, 404, "ErrorMailRecipientNotFound")
+    assert busy(calendar, ADA, BOB) == {ADA: [], BOB: None}
+    assert busy(calendar, BOB, ADA) == {BOB: None, ADA: []}  # somebody else asks, then
+    assert busy(calendar, BOB) == {BOB: None}
+    for fault in (Fault.RESET_UNPROCESSED, Fault.BROKEN_UNPROCESSED, Fault.THROTTLED_SECONDS, Fault.GARBAGE_BODY):
+        standin.fault(fault, provider=Graph)
+        assert busy(calendar, ADA) == {ADA: None}
+    assert busy(calendar) == {}
+
+
+def test_twenty_people_are_asked_about_at_once(calendar: Calendar, graph: Graph, standin: StandIn) -> None:
+    people = [f"p{at}@example.org" for at in range(41)]
+    graph.busy[people[40]] = [("2026-01-12T09:00:00", "2026-01-12T09:30:00", "oof")]
+    found = busy(calendar, *people, people[0])
+    assert [len(request.json()["schedules"]) for request in standin.requests(Graph)] == [20, 20, 1]
+    assert found[people[40]] == [Busy(NINE, NINE + timedelta(minutes=30), "oof")]
+    assert all(found[person] == [] for person in people[:40])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({}, None),
+        ({"scheduleItems": "garbage"}, None),
+        ({"scheduleItems": [{"status": "busy"}]}, None),
+        ({"scheduleItems": [{"start": {}, "end": {}}]}, None),
+        ({"scheduleItems": []}, []),
+        ({"availabilityView": ""}, None),
+        ({"availabilityView": "0020", "scheduleItems": []}, [(30, 45, "busy")]),
+        ({"availabilityView": "0?00"}, [(15, 30, "unknown")]),
+        ({"availabilityView": "0400"}, [(15, 30, "workingElsewhere")]),
+        ({"availabilityView": "0000", "error": {"responseCode": "ErrorNoFreeBusyAccess"}}, None),
+        (
+            {
+                "scheduleItems": [
+                    {
+                        "isPrivate": True,
+                        "start": {"dateTime": "2026-01-12T09:05:00.0000000", "timeZone": "UTC"},
+                        "end": {"dateTime": "2026-01-12T09:10:00.0000000", "timeZone": "UTC"},
+                    }
+                ]
+            },
+            [(5, 10, "None")],
+        ),
+        (
+            {
+                "scheduleItems": [
+                    {
+                        "status": "busy",
+                        "start": {"dateTime": "2026-01-12T09:05:00", "timeZone": "W. Europe Standard Time"},
+                        "end": {"dateTime": "2026-01-12T09:10:00", "timeZone": "UTC"},
+                    }
+                ]
+            },
+            None,
+        ),
+    ],
+)
+def test_odd_schedules_are_read_on_the_safe_side(
+    standin: StandIn, schedule: dict[str, Any], expected: list[tuple[int, int, str]] | None
+) -> None:
+    class Odd(Wire):
+        def request(self, *_: Any, **__: Any) -> Answer:
+            return Answer(200, {}, orjson.dumps({"value": [{"scheduleId": ADA.upper(), **schedule}]}))
+
+    here = account(standin)
+    found = busy(Calendar(here, Tokens(here), clock=lambda: NINE, wire=Odd("http://127.0.0.1")), ADA)[ADA]
+    minute = timedelta(minutes=1)
+    if expected is None:
+        assert found is None
+    else:
+        assert found == [Busy(NINE + begin * minute, NINE + end * minute, status) for begin, end, status in expected]
+        assert all(each.blocks for each in found if each.status != "workingElsewhere")
+
+
+# --- gaps ---
+
+ZONES = [UTC, *map(ZoneInfo, ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"))]
+#: The night in which Berlin's clocks go back, to be sure.
+NIGHT = datetime(2026, 10, 24, 18, tzinfo=UTC)
+instants = st.builds(
+    lambda minutes, zone: (NIGHT + timedelta(minutes=minutes)).astimezone(zone),
+    st.integers(0, 18 * 60),
+    st.sampled_from(ZONES),
+)
+entries = st.builds(
+    Busy, instants, instants, st.sampled_from(["busy", "tentative", "oof", "unknown", "free", "workingElsewhere"])
+)
+
+
+@given(st.lists(entries, max_size=12), instants, instants, st.integers(1, 120))
+@settings(max_examples=300, deadline=None)
+def test_gaps_are_free_whole_and_complete(taken: list[Busy], one: datetime, other: datetime, minutes: int) -> None:
+    window = Gap(min(one, other, key=lambda at: at.astimezone(UTC)), max(one, other, key=lambda at: at.astimezone(UTC)))
+    gaps = free_gaps(taken, window, minutes)
+
+    def is_free(at: datetime) -> bool:
+        return not any(
+            each.blocks and each.starts_at.astimezone(UTC) <= at < each.ends_at.astimezone(UTC) for each in taken
+        )
+
+    inside = set()
+    for gap in gaps:
+        assert gap.starts_at.tzinfo is UTC
+        assert gap.minutes >= minutes
+        assert gap.starts_at >= window.starts_at.astimezone(UTC)
+        assert gap.ends_at <= window.ends_at.astimezone(UTC)
+        at = gap.starts_at
+        while at < gap.ends_at:
+            assert is_free(at)
+            inside.add(at)
+            at += timedelta(minutes=1)
+    assert gaps == sorted(gaps, key=lambda gap: gap.starts_at)
+    # Whatever is free and not in a gap is in a stretch too short to be one.
+    at, run = window.starts_at.astimezone(UTC), 0
+    while at < window.ends_at.astimezone(UTC):
+        run = run + 1 if is_free(at) and at not in inside else 0
+        assert run < minutes
+        at += timedelta(minutes=1)
+
+
+def test_the_hour_that_comes_twice_is_two_hours() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    first, second = (datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1))
+    assert free_gaps([], Gap(first, second), 60) == [Gap(first.astimezone(UTC), second.astimezone(UTC))]
+    assert free_gaps([Busy(first, second)], Gap(first, second), 1) == []
+
+
+def test_gaps_need_instants_and_a_length() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        free_gaps([], Gap(datetime(2026, 1, 1), TEN), 5)  # noqa: DTZ001
+    with pytest.raises(ValueError, match="more than 0"):
+        free_gaps([], Gap(NINE, TEN), 0)
+    assert free_gaps([], Gap(TEN, NINE), 1) == []
+
+
+# --- files ---
+
+
+def read_back(data: bytes) -> dict[str, str]:
+    """Properties by name, as RFC 5545 says to read them."""
+    assert data.endswith(b"\r\n")
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    for line in data[:-2].split(b"\r\n"):
+        assert 0 < len(line) <= 75
+        line.decode()  # no character is cut in two
+    text = data.decode().replace("\r\n ", "")
+    return dict(line.split(":", 1) for line in text.splitlines())
+
+
+def unescaped(value: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] in "nN" else found[1], value)
+
+
+def a_file(subject: str = "Feedback", body_text: str = "Twenty minutes.", **changes: Any) -> bytes:
+    values: dict[str, Any] = {
+        "transaction_id": "7-0-42",
+        "starts_at": NINE,
+        "ends_at": TEN,
+        "made_at": NINE - timedelta(days=1),
+        "organizer": "learning@example.com",
+        **changes,
+    }
+    return write_hold(subject=subject, body_text=body_text, **values)
+
+
+def test_a_file_is_a_published_tentative_entry() -> None:
+    found = read_back(a_file(starts_at=NINE.astimezone(ZoneInfo("Asia/Kolkata"))))
+    assert found["METHOD"] == "PUBLISH"
+    assert found["UID"] == "7-0-42"
+    assert (found["DTSTART"], found["DTEND"]) == ("20260112T090000Z", "20260112T100000Z")
+    assert found["DTSTAMP"] == "20260111T090000Z"
+    assert found["ORGANIZER"] == "mailto:learning@example.com"
+    assert found["STATUS"] == "TENTATIVE"
+    assert "ATTENDEE" not in found
+    assert a_file() == a_file()
+
+
+@given(st.text(max_size=300), st.text(alphabet="aé€😀\\;,\n\r\t: ", max_size=300))
+@settings(deadline=None)
+def test_any_text_survives_the_file(subject: str, body: str) -> None:
+    found = read_back(a_file(subject, body))
+    assert unescaped(found["DESCRIPTION"]) == body.replace("\r\n", "\n").replace("\r", "\n")
+    if subject.isprintable():
+        assert unescaped(found["SUMMARY"]) == subject
+
+
+def test_a_subject_cannot_add_a_line() -> None:
+    found = read_back(a_file("Feedback\r\nATTENDEE:mailto:eve@example.org\x00\x85END:VEVENT\u2028X:1"))
+    assert "ATTENDEE" not in found
+    assert "X" not in found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ends_at": NINE},
+        {"starts_at": datetime(2026, 1, 12, 9)},  # noqa: DTZ001
+        {"organizer": "learning@example.com\r\nATTENDEE:x"},
+        {"organizer": "nobody"},
+    ],
+)
+def test_a_file_that_would_be_wrong_is_not_written(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        a_file(**changes)
