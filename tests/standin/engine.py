@@ -278,8 +278,9 @@ class StandIn:
             return False
         request = dataclasses.replace(head, body=await connection.body())
         arrived = time.monotonic()
-        if self._contracts is not None:
-            self._contracts.check(provider, request)
+        described = provider.described(request)
+        if self._contracts is not None and described is not None:
+            self._contracts.check(provider, described)
         reply = self._reply(provider, request, fault, rule)
         self._note(Exchange(provider.name, request, fault, reply.status, arrived))
         play = PLAYS.get(fault, answered) if fault else answered

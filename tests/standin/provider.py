@@ -107,6 +107,14 @@ class Provider:
         """Process a request and answer it."""
         raise NotImplementedError
 
+    def described(self, request: Request) -> Request | None:
+        """A request in the words of the provider's description, where that lags behind what the provider takes.
+
+        Returns:
+            None where the description knows nothing of it.
+        """
+        return request
+
     def throttled(self, request: Request) -> Reply:
         """The provider's own 429, without Retry-After: faults add the header they play."""
         raise NotImplementedError
