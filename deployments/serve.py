@@ -152,13 +152,15 @@ def wait_for_server(server: Service, port: int) -> None:
 
 
 def deploy(environment: Mapping[str, str]) -> None:
-    """Make the work pool and every deployment of ``prefect.yaml``, or bring them up to date.
+    """Make the work pool, every deployment of ``prefect.yaml`` and the types of credential blocks, or bring them up to
+    date.
 
     Raises:
         SetUpError: Prefect refused.
     """
     _run(["prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
     _run(["prefect", "--no-prompt", "deploy", "--all"], environment)
+    _run(["prefect", "block", "register", "-m", "channels.credentials"], environment)
 
 
 def start_worker(environment: Mapping[str, str]) -> Service:
