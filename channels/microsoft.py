@@ -1,8 +1,7 @@
 """Access tokens of Microsoft Entra, for everything of Microsoft's we talk to: Bot Connector and Graph.
 
-`msal` asks for them and keeps them; what is here gives it a :class:`channels.wire.Wire` to speak over, sees to it that
-any number of threads make one request, and says what a refusal means. A request for a token is no message: whatever
-becomes of it, nothing was sent.
+`msal` asks for them and keeps them; what is here sees to it that any number of threads make one request, and says what
+a refusal means. A request for a token is no message: whatever becomes of it, nothing was sent.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msal
-import orjson
 
 from channels.accounts import MicrosoftAccount
-from channels.wire import Answer, Failure, NothingSent, Wire
+from channels.msal_transport import MsalTransport, Refused
+from channels.wire import Failure, NothingSent, Wire
 from pushpull.ledger.outcomes import ChannelStopped
 
 #: What the Bot Connector wants a token for.
@@ -79,7 +78,7 @@ class Tokens:
     ) -> None:
         self._account = account
         self._monotonic = monotonic
-        self._transport = _Transport(wire or Wire(account.login_url, monotonic=monotonic))
+        self._transport = MsalTransport(wire or Wire(account.login_url, monotonic=monotonic))
         self._replies: dict[str, Any] = {}  # what msal would replay
         self._app: msal.ConfidentialClientApplication | None = None
         self._app_lock = threading.Lock()
@@ -183,7 +182,7 @@ class Tokens:
             result = self._application().acquire_token_for_client([scope], http_exceptions=(Failure,))
         except Failure as failure:
             raise NothingSent(f"login_{failure.code}") from None
-        except _Refused as refused:
+        except Refused as refused:
             result = refused.said
         except ChannelStopped:
             raise
@@ -224,95 +223,6 @@ class Tokens:
 def shared_tokens(account: MicrosoftAccount) -> Tokens:
     """The tokens of an account, one for the whole process."""
     return Tokens(account)
-
-
-class _Refused(Exception):
-    """The login service refused before `msal` would have understood why."""
-
-    def __init__(self, said: object) -> None:
-        super().__init__("refused")
-        self.said = said
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """An answer in the form `msal` reads."""
-
-    status_code: int
-    text: str
-    headers: Mapping[str, str]
-
-    def raise_for_status(self) -> None:
-        """Nothing: only answers without such an error get here."""
-
-
-class _Transport:
-    """The HTTP client `msal` speaks through: every request goes to the account's own login service, whatever it names.
-
-    Answers that decide nothing (5xx, 429, not JSON) are failures here, so that `msal` never keeps them.
-    """
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.deadline = _Deadline()
-
-    def get(
-        self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: object
-    ) -> _Reply:
-        """As `msal` wants it."""
-        answer = self._request("GET", _path(url, params), headers, None)
-        if not answer.is_success:
-            raise _Refused(_json(answer.body))
-        return _reply(answer)
-
-    def post(
-        self,
-        url: str,
-        params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        **_: object,
-    ) -> _Reply:
-        """As `msal` wants it."""
-        body = data if isinstance(data, str) else urlencode(data or {})
-        form = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
-        return _reply(self._request("POST", _path(url, params), form, body.encode()))
-
-    def close(self) -> None:
-        """Close what is kept open."""
-        self._wire.close()
-
-    def _request(self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes | None) -> Answer:
-        answer = self._wire.request(method, path, headers=headers or {}, body=body, deadline=self.deadline.at)
-        is_decided = answer.is_success or 400 <= answer.status < 500
-        if not is_decided or answer.status in {408, 429}:
-            raise NothingSent(f"http_{answer.status}")
-        if not answer.is_whole or not isinstance(_json(answer.body), dict):
-            raise NothingSent("garbled_answer")
-        return answer
-
-
-class _Deadline(threading.local):
-    """The deadline of the request this thread is making, in monotonic seconds: `msal` has no way to hand it on."""
-
-    at = 0.0
-
-
-def _path(url: str, params: Mapping[str, str] | None) -> str:
-    parts = urlsplit(url)
-    query = "&".join(filter(None, (parts.query, urlencode(params) if params else "")))
-    return f"{parts.path}?{query}" if query else parts.path
-
-
-def _reply(answer: Answer) -> _Reply:
-    return _Reply(answer.status, answer.body.decode(), answer.headers)
-
-
-def _json(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _forget(app: msal.ConfidentialClientApplication, stale: str) -> None:

@@ -72,7 +72,7 @@ class ChannelPosts:
             body = self._body(channel_id, card, key)
         except Untrusted:
             return Rejected("untrusted_service")
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        except (ValueError, orjson.JSONEncodeError):
             return Rejected("invalid_json")
         if not self._turn_has_come(channel_id, deadline):
             return NotSent("deadline_passed")
@@ -102,6 +102,8 @@ class ChannelPosts:
 
     def _body(self, channel_id: str, card: CardBody, key: str) -> bytes:
         content = orjson.loads(card.json)
+        if not isinstance(content, dict):
+            raise ValueError("a card is an object")
         return orjson.dumps(
             {
                 "isGroup": True,

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from channels.accounts import MicrosoftAccount
-from channels.microsoft import Tokens
+from channels.microsoft import BOT_SCOPE, GRAPH_SCOPE, Tokens
 from channels.teams import TeamsChannel
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.messages import CardBody, Conversation, OutgoingMessage
@@ -43,9 +43,14 @@ def an_account(standin: StandIn, **fields: Any) -> MicrosoftAccount:
     return MicrosoftAccount(**values)
 
 
-def a_channel(standin: StandIn, **fields: Any) -> TeamsChannel:
+def a_channel(standin: StandIn, *, has_tokens: bool = False, **fields: Any) -> TeamsChannel:
+    """The channel; with tokens already, where a test measures time."""
     account = an_account(standin, **fields)
-    return TeamsChannel(account, clock=lambda: NOW, tokens=Tokens(account))
+    tokens = Tokens(account)
+    if has_tokens:
+        for scope in (BOT_SCOPE, GRAPH_SCOPE):
+            tokens.token(scope, deadline=time.monotonic() + 10)
+    return TeamsChannel(account, clock=lambda: NOW, tokens=tokens)
 
 
 def a_conversation(standin: StandIn, name: str = "ada", *, is_open: bool = True) -> Conversation:
