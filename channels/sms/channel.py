@@ -137,8 +137,7 @@ class SmsChannel:
         form = "To=%2B" + message.to[1:]
         if self._callback:
             # All that Twilio ever tells us back of what is ours is the address it calls.
-            ours = quote_plus(f"/{message.delivery_id}/{message.handover_id}")
-            form += f"{self._callback}{ours}"
+            form += f"{self._callback}%2F{quote_plus(message.delivery_id)}%2F{quote_plus(message.handover_id)}"
         if validity is not None:
             form += f"&ValidityPeriod={validity}"
         return f"{form}{self._service}{text}".encode()
