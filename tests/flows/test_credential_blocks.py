@@ -10,14 +10,24 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
+from pydantic import SecretStr
 
 from channels.accounts import accounts_of
-from channels.credentials import BLOCKS, CredentialsMissing, SendGridCredentials, save_blocks, with_blocks
+from channels.credentials import (
+    BLOCKS,
+    CredentialsMissing,
+    SendGridCredentials,
+    TeamsCredentials,
+    save_blocks,
+    with_blocks,
+)
 from channels.not_set_up import NotSetUp
 from pushpull.learners.vocabulary import Channel
-from pushpull.settings import Settings
+from pushpull.settings import Settings, settings
 from tasks.installation import assemble
 from tests.channels.test_settings_of_channels import SECRET, settings_with
+from tests.standin.engine import StandIn
+from tests.standin.variables import variables
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
 
@@ -95,6 +105,23 @@ def test_secrets_are_not_readable_where_blocks_are_listed() -> None:
         listed = client.read_block_documents_by_type(slug, include_secrets=False)  # as the UI asks
         assert listed
         assert SECRET not in str([document.model_dump() for document in listed])
+
+
+def test_a_loaded_block_says_whether_it_works(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = dict(variables(standin))
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    try:
+        save_blocks(settings(), "stand-in")
+        good = SendGridCredentials.load("stand-in")
+        assert good.check() == []
+        wrong = TeamsCredentials.load("stand-in").model_copy(update={"client_secret": SecretStr("another")})
+        (problem,) = wrong.check()
+        assert "AADSTS" in problem
+        assert "another" not in problem
+    finally:
+        settings.cache_clear()
 
 
 def test_an_installation_is_assembled_from_blocks(tmp_path: Path) -> None:
