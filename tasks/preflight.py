@@ -25,7 +25,7 @@ from channels.deliverability.readiness import (
     check_own_address,
     check_record,
 )
-from channels.deliverability.resolver import DnsResolver, Resolver
+from channels.deliverability.resolver import DnsResolver, Impatient, Resolver
 from content.brand import load_brand
 from content.campaign import Campaign
 from content.source import ContentError
@@ -67,7 +67,7 @@ class Outside:
         is_unsure = any(finding.code.endswith("-unknown") for finding in findings)
         if asked_at is not None and timedelta() <= now - asked_at < (_UNSURE_FOR if is_unsure else _KNOWN_FOR):
             return findings
-        findings = check_domain(sender, self.resolver)
+        findings = check_domain(sender, Impatient(self.resolver))
         with self._lock:
             self._domains[sender] = (now, findings)
         return findings

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import dns.exception
@@ -99,3 +100,34 @@ class DnsResolver:
             made.timeout = self._try
             self._resolver = made
         return self._resolver
+
+
+class Impatient:
+    """A resolver for one check: what has not been answered when its time is over, nobody can tell.
+
+    A domain takes some twenty questions, and a DNS that is silent would be waited for at each of them.
+
+    Args:
+        seconds: for all questions together; the last one may take longer, as the resolver itself allows.
+        monotonic: seconds on a clock that never jumps.
+    """
+
+    def __init__(
+        self, resolver: Resolver, *, seconds: float = 12.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._resolver, self._monotonic = resolver, monotonic
+        self._end = monotonic() + seconds
+
+    def txt(self, name: str) -> Sequence[str]:
+        """See :class:`Resolver`."""
+        self._hurry(name)
+        return self._resolver.txt(name)
+
+    def cname(self, name: str) -> str | None:
+        """See :class:`Resolver`."""
+        self._hurry(name)
+        return self._resolver.cname(name)
+
+    def _hurry(self, name: str) -> None:
+        if self._monotonic() >= self._end:
+            raise CannotTell(name)

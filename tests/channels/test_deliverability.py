@@ -31,6 +31,7 @@ from channels.deliverability.readiness import (
     check_own_address,
     check_record,
 )
+from channels.deliverability.resolver import Impatient
 from channels.deliverability.spf import check_spf
 from channels.wire import Failure, NobodyKnows, NothingSent, Wire
 from pushpull.learners.vocabulary import Channel
@@ -115,6 +116,14 @@ def test_a_dns_without_answers_proves_nothing() -> None:
     found = check_domain(MailDomain("example.org"), Zone(silent))
     assert {finding.severity for finding in found} == {Severity.WARNING}
     assert {finding.code for finding in found} == {"spf-unknown", "dkim-unknown", "dmarc-unknown"}
+
+
+def test_a_dns_that_has_taken_too_long_is_not_asked_on() -> None:
+    zone = Zone(dict.fromkeys(GOOD_DNS))
+    now = iter(range(0, 1000, 5))
+    found = check_domain(MailDomain("example.org"), Impatient(zone, seconds=12, monotonic=lambda: float(next(now))))
+    assert len(zone.asked) == 2
+    assert not any(finding.is_error for finding in found)
 
 
 @given(st.sets(st.sampled_from(sorted(GOOD_DNS))))
