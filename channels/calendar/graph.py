@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -20,6 +20,7 @@ from channels.accounts import MicrosoftAccount
 from channels.answers import common_outcome, retry_at, unanswered
 from channels.calendar.gaps import Busy
 from channels.calendar.mailboxes import Mailboxes
+from channels.calendar.schedules import SLOT, graph_time, read_schedules
 from channels.microsoft import GRAPH_SCOPE, Tokens
 from channels.teams.service import Service
 from channels.wire import Answer, Failure, Wire
@@ -27,10 +28,6 @@ from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome,
 
 #: Calendars one getSchedule may be asked about.
 MOST_SCHEDULES = 20
-#: Minutes one digit of ``availabilityView`` stands for.
-_SLOT = 15
-#: States by these digits (learn.microsoft.com/graph/api/resources/scheduleinformation, `availabilityView`).
-_DIGITS = {"0": "free", "1": "tentative", "2": "busy", "3": "oof", "4": "workingElsewhere"}
 #: A mailbox this app may not touch, while it may touch others: an application access policy of Exchange says so.
 _POLICY = re.compile(rb"AccessPolicy|RAOP", re.IGNORECASE)
 _SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f]{1,500}")
@@ -99,8 +96,8 @@ class Calendar:
             "transactionId": transaction_id,
             "subject": subject,
             "body": {"contentType": "text", "content": body_text},
-            "start": _graph_time(starts_at),
-            "end": _graph_time(ends_at),
+            "start": graph_time(starts_at),
+            "end": graph_time(ends_at),
             "showAs": "tentative",
             "isReminderOn": True,
         }
@@ -121,6 +118,43 @@ class Calendar:
             return Rejected("invalid_address")
         path = f"/users/{quote(user, safe='')}/events/{quote(event_id, safe='')}"
         return self._change(user, "DELETE", path, b"", deadline, self._cancel_outcome)
+
+    def find(
+        self, user: str, *, transaction_id: str, starts_at: datetime, ends_at: datetime, deadline: float
+    ) -> str | None:
+        """The event an earlier :meth:`hold` made, which is what :meth:`cancel` needs after an unknown outcome.
+
+        Args:
+            starts_at, ends_at: of the hold; it is not found where its owner moved it away.
+
+        Returns:
+            Its id; None when it is not there, or nobody can tell now.
+
+        Raises:
+            ChannelStopped: the whole tenant cannot be read.
+        """
+        if not _is_a_segment(user):
+            return None
+        query = {
+            "startDateTime": graph_time(starts_at)["dateTime"] + "Z",
+            "endDateTime": graph_time(ends_at)["dateTime"] + "Z",
+            "$select": "id,transactionId",
+            "$top": "100",
+        }
+        path = f"/users/{quote(user, safe='')}/calendarView?{urlencode(query, safe='$,:')}"
+        try:
+            with self._mailboxes.one(user, deadline):
+                answer = self._service.ask(self._wire, "GET", path, b"", deadline=deadline)
+        except Failure:
+            return None
+        if answer.status == 403 and not _POLICY.search(answer.body):
+            raise _missing_role()
+        listed = _json(answer).get("value") if answer.is_success else None
+        for event in listed if isinstance(listed, list) else []:
+            if isinstance(event, dict) and event.get("transactionId") == transaction_id:
+                event_id = event.get("id")
+                return event_id if isinstance(event_id, str) else None
+        return None
 
     def busy(
         self, users: Sequence[str], *, starts_at: datetime, ends_at: datetime, deadline: float
@@ -189,9 +223,9 @@ class Calendar:
         body = orjson.dumps(
             {
                 "schedules": list(users),
-                "startTime": _graph_time(starts_at),
-                "endTime": _graph_time(ends_at),
-                "availabilityViewInterval": _SLOT,
+                "startTime": graph_time(starts_at),
+                "endTime": graph_time(ends_at),
+                "availabilityViewInterval": SLOT,
             }
         )
         for asker in users[:_TRIES]:
@@ -202,7 +236,7 @@ class Calendar:
             except Failure:
                 return {}
             if answer.is_success:
-                return _read_schedules(answer, users, starts_at)
+                return read_schedules(_json(answer).get("value"), users, starts_at)
             is_his_own = answer.status == 404 or (answer.status == 403 and _POLICY.search(answer.body))
             if answer.status == 403 and not is_his_own:
                 raise _missing_role()
@@ -211,58 +245,9 @@ class Calendar:
         return {}
 
 
-def _read_schedules(answer: Answer, users: Sequence[str], starts_at: datetime) -> Mapping[str, list[Busy] | None]:
-    listed = _json(answer).get("value")
-    said = {
-        str(each.get("scheduleId", "")).lower(): each
-        for each in (listed if isinstance(listed, list) else [])
-        if isinstance(each, dict)
-    }
-    return {user: _read_schedule(said.get(user.lower()), starts_at) for user in users}
-
-
-def _read_schedule(schedule: Mapping[str, Any] | None, starts_at: datetime) -> list[Busy] | None:
-    """None where there is an error, or nothing that could be understood: unknown is not free."""
-    if schedule is None or schedule.get("error"):
-        return None
-    items, view = schedule.get("scheduleItems"), schedule.get("availabilityView")
-    if isinstance(items, list) and (items or not isinstance(view, str)):
-        try:
-            return [Busy(_instant(each["start"]), _instant(each["end"]), str(each.get("status"))) for each in items]
-        except (KeyError, TypeError, ValueError):
-            return None
-    if isinstance(view, str) and view:  # Outlook may share no more than this
-        slot, begin = timedelta(minutes=_SLOT), starts_at.astimezone(UTC)
-        return [
-            Busy(begin + at * slot, begin + (at + 1) * slot, _DIGITS.get(digit, "unknown"))
-            for at, digit in enumerate(view)
-            if digit != "0"
-        ]
-    return None
-
-
 def _is_a_segment(name: str) -> bool:
     """Whether a name can stand in a path and means only itself there."""
     return _SEGMENT.fullmatch(name) is not None and name not in {".", ".."}
-
-
-def _graph_time(instant: datetime) -> dict[str, str]:
-    if instant.utcoffset() is None:
-        raise ValueError("an instant without a zone could be any of a day's")
-    return {"dateTime": f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
-
-
-def _instant(said: Mapping[str, str]) -> datetime:
-    """A time as Graph writes it: seven digits of a second and no offset, in UTC unless asked otherwise.
-
-    Raises:
-        ValueError: it is in another zone, or no time.
-    """
-    if said["timeZone"] not in {"UTC", "Etc/UTC", "Etc/GMT", "tzone://Microsoft/Utc"}:
-        raise ValueError("not in UTC")
-    text = re.sub(r"(\.\d{6})\d+", r"\1", said["dateTime"].removesuffix("Z"))
-    instant = datetime.fromisoformat(text)
-    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _json(answer: Answer) -> Mapping[str, Any]:

@@ -222,6 +222,28 @@ def test_cancelling_may_be_repeated(calendar: Calendar, graph: Graph, standin: S
     assert calendar.cancel(ADA, made.provider_id, deadline=soon()) == Rejected("ErrorInvalidUser")
 
 
+def test_a_hold_nobody_knows_about_can_be_found_and_cancelled(
+    calendar: Calendar, graph: Graph, standin: StandIn
+) -> None:
+    def find(transaction_id: str, user: str = ADA) -> str | None:
+        return calendar.find(user, transaction_id=transaction_id, starts_at=NINE, ends_at=TEN, deadline=soon())
+
+    assert find("7-0-42") is None
+    standin.fault(Fault.RESET_PROCESSED, provider=Graph)
+    assert isinstance(hold(calendar), Uncertain)
+    hold(calendar, transaction_id="another")
+    event_id = find("7-0-42")
+    assert event_id
+    assert graph.events[ADA, event_id]["transactionId"] == "7-0-42"
+    assert calendar.cancel(ADA, event_id, deadline=soon()) == Accepted()
+    assert find("7-0-42") is None
+    for fault in (Fault.GARBAGE_BODY, Fault.BROKEN_UNPROCESSED, Fault.RESET_UNPROCESSED):
+        standin.fault(fault, provider=Graph)
+        assert find("another") is None
+    assert find("another")
+    assert find("another", "..") is None
+
+
 # --- how many at once ---
 
 
