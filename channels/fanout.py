@@ -14,7 +14,15 @@ from threading import Event, Lock
 from channels.answers import unanswered
 from channels.wire import Failure
 from pushpull.ledger.messages import OutgoingMessage
-from pushpull.ledger.outcomes import CHANNEL_STOPPED, THROTTLED, ChannelStopped, NotSent, Outcome, Uncertain
+from pushpull.ledger.outcomes import (
+    CHANNEL_STOPPED,
+    DEADLINE_PASSED,
+    THROTTLED,
+    ChannelStopped,
+    NotSent,
+    Outcome,
+    Uncertain,
+)
 
 #: Makes the request of one message, by the deadline in monotonic seconds.
 Call = Callable[[OutgoingMessage, float], Outcome]
@@ -88,7 +96,7 @@ class _Run:
         self._next = iter(range(len(messages)))
         self._lock = Lock()
         self._over = Event()
-        self._rest: Outcome = NotSent("deadline_passed")
+        self._rest: Outcome = NotSent(DEADLINE_PASSED)
         self._stopped: ChannelStopped | None = None
 
     def work(self) -> None:
@@ -102,7 +110,7 @@ class _Run:
 
     def _one(self, position: int) -> Outcome | None:
         if not self._has_come(position):
-            return NotSent("deadline_passed")
+            return NotSent(DEADLINE_PASSED)
         if self._over.is_set():
             return None
         try:

@@ -10,6 +10,7 @@ from prefect import flow
 
 from flows.parameters import moment
 from pushpull.ledger.results import WaveResult
+from tasks.callbacks import fold_callbacks
 from tasks.deliver import close_waves, drain_shard, find_ahead, find_due, shards_of
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import report_waiting, report_waves
@@ -31,6 +32,7 @@ async def dispatch(
     """
     now = moment(as_of, live=True)
     if not dry_run:
+        fold_callbacks(now)
         reap_silent()
         settle_uncertain(now)
     due = find_due(now, hold_late=not dry_run and not cohort)

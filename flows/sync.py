@@ -1,7 +1,7 @@
 """Sync: bring in what learners did, and move everybody to where they stand.
 
-Activity from a learning record store, where one is named; then progress, lifecycles, and the deliveries nobody has
-heard of.
+Activity from a learning record store, where one is named; what providers told us; then progress, lifecycles, the
+deliveries nobody has heard of, and cards that ask for what is done.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from prefect import flow
 
 from flows.parameters import moment
 from tasks.activity import import_statements
+from tasks.callbacks import fold_callbacks
+from tasks.cards import close_cards
 from tasks.deliver import close_waves
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
@@ -39,8 +41,10 @@ async def sync(
         import_statements(source, now, dry_run=dry_run)
     if dry_run:
         return {}
+    fold_callbacks(now)
     fold_progress(now)
     reap_silent()
     settle_uncertain(now)
     close_waves(now)
+    close_cards(now)
     return {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}

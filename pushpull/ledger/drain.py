@@ -29,6 +29,7 @@ from pushpull.ledger.couriers import Courier, NotReadyError
 from pushpull.ledger.handovers import Handover, Intent, Recheck, intend, most_requests
 from pushpull.ledger.outcomes import (
     CHANNEL_STOPPED,
+    DEADLINE_PASSED,
     THROTTLED,
     Accepted,
     ChannelStopped,
@@ -364,7 +365,7 @@ class _Worker:
             return [NotSent(CHANNEL_STOPPED)] * count, None
         self._sleep_until(min(not_before[0], deadline) if not_before else 0.0)
         if self._monotonic() >= deadline:
-            return [NotSent("deadline_passed")] * count, None
+            return [NotSent(DEADLINE_PASSED)] * count, None
         why_stopped = None
         try:
             written = [messages[learner_id] for learner_id in handover.learner_ids]

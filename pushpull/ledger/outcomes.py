@@ -66,6 +66,8 @@ Outcome = Accepted | Rejected | NotSent | Uncertain
 
 #: The reason of :class:`NotSent` when a provider asks everybody to slow down: its ``retry_at`` holds for all workers.
 THROTTLED = "throttled"
+#: The reason of :class:`NotSent` for messages whose turn did not come before the call had to be over.
+DEADLINE_PASSED = "deadline_passed"
 #: The reason of :class:`NotSent` for messages that were not tried because their channel had stopped.
 CHANNEL_STOPPED = "channel_stopped"
 

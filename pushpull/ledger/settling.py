@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from pushpull.db import insert_new
 from pushpull.learners.consent import suppress
-from pushpull.learners.lists import in_ids
+from pushpull.learners.lists import in_ids, texts_by_id
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import ANY_FAMILY, SuppressionReason
 from pushpull.ledger import budget
-from pushpull.ledger.outcomes import CHANNEL_STOPPED, Accepted, NotSent, Outcome, Rejected, Uncertain
+from pushpull.ledger.outcomes import CHANNEL_STOPPED, DEADLINE_PASSED, Accepted, NotSent, Outcome, Rejected, Uncertain
 from pushpull.ledger.tables import attempt, delivery, handover
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 
@@ -165,30 +165,27 @@ def _lock_suppressed(connection: Connection, ref: HandoverRef, outcomes: Sequenc
 
 
 def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome], *, at: datetime) -> int:
-    """All acceptances in one statement where the provider named no message of its own, else one per name."""
-    values = {
+    """All acceptances in one statement, with the names the provider gave to messages of its own."""
+    values: dict[str, object] = {
         "state": DeliveryState.ACCEPTED.value,
         "reason": duplicate_mark(),
         "lease_until": None,
         "settled_at": at,
     }
-    by_name = [
-        {"learner": learner_id, "provider": outcome.provider_id}
+    accepted = {
+        learner_id: outcome.provider_id
         for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
         if isinstance(outcome, Accepted)
-    ]
-    if not by_name:
+    }
+    if not accepted:
         return 0
-    if any(row["provider"] for row in by_name):
-        named = (
-            update(delivery)
-            .where(ref.open_to_evidence(), delivery.c.learner_id == bindparam("learner"))
-            .values(**values, provider_id=bindparam("provider"))
-        )
-        return connection.execute(named, by_name).rowcount
     condition = ref.open_to_evidence()
-    if len(by_name) < len(ref.learner_ids):
-        condition = and_(condition, delivery.c.learner_id.in_([row["learner"] for row in by_name]))
+    if any(accepted.values()):
+        named = texts_by_id(connection, accepted)
+        condition = and_(condition, delivery.c.learner_id == named.c.id)
+        values["provider_id"] = named.c.text
+    elif len(accepted) < len(ref.learner_ids):
+        condition = and_(condition, in_ids(delivery.c.learner_id, accepted))
     return connection.execute(update(delivery).where(condition).values(**values)).rowcount
 
 
@@ -259,7 +256,7 @@ def _again_at(outcome: Outcome, tries: Mapping[int, int], *, now: datetime) -> d
         return {None: list(tries)}
     if outcome.retry_at is not None:
         return {max(outcome.retry_at, now): list(tries)}
-    if outcome.reason == CHANNEL_STOPPED:  # none of the message's doing: it goes as soon as the channel does
+    if outcome.reason in (CHANNEL_STOPPED, DEADLINE_PASSED):  # none of the message's doing: it goes as soon as it can
         return {now: list(tries)}
     times: dict[datetime | None, list[int]] = {}
     for learner_id, attempts in tries.items():
