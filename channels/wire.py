@@ -236,6 +236,7 @@ class _Deadlined(io.RawIOBase):
     def __init__(self, raw: socket.socket, connection: _Connection) -> None:
         super().__init__()
         self._raw, self._connection = raw, connection
+        self._readers, self._is_given_up = 0, False
 
     def sendall(self, data: bytes) -> None:
         self._raw.settimeout(self._connection.left())
@@ -250,7 +251,14 @@ class _Deadlined(io.RawIOBase):
         return True
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        self._readers += 1
         return io.BufferedReader(_Reader(self), 65_536)
+
+    def leave(self) -> None:
+        """An answer was read, or is not wanted."""
+        self._readers -= 1
+        if self._is_given_up:
+            self.close()
 
     def is_readable(self) -> bool:
         if isinstance(self._raw, ssl.SSLSocket) and self._raw.pending():
@@ -258,6 +266,10 @@ class _Deadlined(io.RawIOBase):
         return bool(select.select([self._raw], [], [], 0)[0])
 
     def close(self) -> None:
+        self._is_given_up = True
+        # Where the other side will close, http.client gives the connection up before it has read the answer's body.
+        if self._readers > 0:
+            return
         with suppress(OSError):
             self._raw.close()
         super().close()
@@ -275,6 +287,11 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._source.leave()
 
 
 def _read(connection: _Connection) -> tuple[Answer, bool]:
