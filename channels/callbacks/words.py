@@ -34,7 +34,7 @@ _REFUSES = re.compile(
     r"stop\w*|unsubscribe|opt(?:ing|ed)? ?out|opt-out|remove me|leave me alone|no more|not interested|take me off|"
     r"(?:do not|don.?t|never|quit|cease) (?:\w+ )?(?:text|messag\w*|writ\w*|contact\w*|send\w*|mail\w*|bother)|"
     # German
-    r"abmeld\w*|abbestell\w*|austrag\w*|aufhoren|hor\w* (?:\w+ )?auf|nicht mehr|kein\w* (?:\w+ )?(?:nachricht\w*|sms|"
+    r"abmeld\w*|abbestell\w*|austrag\w*|aufhoren|hor\w* (?:\w+ ){0,3}auf|nicht mehr|kein\w* (?:\w+ )?(?:nachricht\w*|sms|"
     r"mails?|e-mails?|interesse)|(?:lass\w*|lasst) (?:\w+ )?in ruhe|nicht schreiben|schluss damit|"
     # French
     r"arret\w*|desabonn\w*|desinscri\w*|plus de (?:message|sms|mail)\w*|ne (?:\w+ )?(?:\w+ )?plus|"
