@@ -14,7 +14,8 @@ from channels.base import Limits
 from channels.fanout import FanOut
 from channels.microsoft import Tokens, shared_tokens
 from channels.teams.bot import CARD_TYPE, Bot, OutOfReach, Posted
-from channels.teams.feed import Feed
+from channels.teams.feed import PER_SECOND, Feed
+from channels.teams.turns import Turns
 from channels.teams.updates import CardOutcome, CardUpdates
 from channels.wire import Wire
 from pushpull.learners.vocabulary import Channel
@@ -37,6 +38,7 @@ class TeamsChannel:
         clock: the present, UTC.
         monotonic, sleep: the clock deadlines are in, and waiting by it.
         wire: makes connections to an address.
+        feed_per_second: notifications per second, of this process.
     """
 
     channel = Channel.TEAMS
@@ -52,12 +54,14 @@ class TeamsChannel:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         wire: Callable[[str], Wire] | None = None,
+        feed_per_second: float = PER_SECOND,
     ) -> None:
         tokens = tokens or shared_tokens(account)
         make = wire or partial(Wire, monotonic=monotonic)
         self.limits = Limits(batch_size=BATCH_SIZE, per_second=account.per_second)
         self._bot = Bot(account, tokens, clock=clock, wire=make)
-        self._feed = Feed(account, tokens, clock=clock, wire=make)
+        turns = Turns(1 / feed_per_second, monotonic=monotonic, sleep=sleep)
+        self._feed = Feed(account, tokens, clock=clock, turns=turns, wire=make)
         self._updates = CardUpdates(self._bot)
         self._fan_out = FanOut(_AT_ONCE, "teams", monotonic=monotonic, sleep=sleep)
 

@@ -6,7 +6,8 @@ A service address comes from outside, in an activity: whoever forged one would b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -24,7 +25,8 @@ class Untrusted(Exception):
     """A service address that no token of ours is sent to."""
 
 
-def checked(service_url: str, hosts: Sequence[str]) -> str:
+@lru_cache(256)
+def checked(service_url: str, hosts: tuple[str, ...]) -> str:
     """A service address that may be used, without the slash at its end.
 
     Args:

@@ -205,8 +205,8 @@ class Bot:
 
 
 def activities_path(conversation_id: str) -> str:
-    """Where the activities of a conversation are."""
-    return f"/v3/conversations/{quote(conversation_id, safe='')}/activities"
+    """Where the activities of a conversation are: ``:`` and ``@`` may stand in a path (RFC 3986, section 3.3)."""
+    return f"/v3/conversations/{quote(conversation_id, safe=':@')}/activities"
 
 
 def said(answer: Answer) -> Mapping[str, Any]:

@@ -20,12 +20,16 @@ from channels.accounts import MicrosoftAccount
 from channels.answers import common_outcome
 from channels.microsoft import GRAPH_SCOPE, Tokens
 from channels.teams.service import Service
+from channels.teams.turns import Turns
 from channels.wire import Answer, Failure, NothingSent, Wire
 from pushpull.learners.vocabulary import SuppressionReason
 from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
 
 #: What Teams shows of a notification, in characters.
 PREVIEW = 150
+
+#: Notifications per second that Graph takes from one app in one tenant.
+PER_SECOND = 5.0
 
 #: How the provider id of a notification begins; one of a card does not.
 FEED_PREFIX = "feed:"
@@ -44,6 +48,7 @@ class Feed:
 
     Args:
         clock: the present, UTC.
+        turns: when the next notification may go.
         wire: makes connections to Graph.
     """
 
@@ -53,10 +58,12 @@ class Feed:
         tokens: Tokens,
         *,
         clock: Callable[[], datetime],
+        turns: Turns,
         wire: Callable[[str], Wire] = Wire,
     ) -> None:
         self._app_id, self._clock = account.teams_app_id, clock
         self._service = graph_service(tokens)
+        self._turns = turns
         self._wire = wire(account.graph_url)
 
     @property
@@ -76,35 +83,32 @@ class Feed:
         """
         if not _USER.fullmatch(user) or user in {".", ".."}:
             return Rejected("invalid_address", suppress=SuppressionReason.INVALID_ADDRESS)
-        chain = chain_of(delivery_id)
-        preview = text if len(text) <= PREVIEW else f"{text[: PREVIEW - 1]}…"
         try:
-            body = orjson.dumps(
-                {
-                    "topic": {
-                        "source": "text",
-                        "value": preview,
-                        "webUrl": _link(self._app_id, f"{delivery_id}/{handover_id}"),
-                    },
-                    "activityType": "systemDefault",
-                    "chainId": chain,
-                    "previewText": {"content": preview},
-                    "teamsAppId": self._app_id,
-                    "templateParameters": [{"name": "systemDefaultText", "value": preview}],
-                }
-            )
+            body = self._body(text, delivery_id, handover_id)
         except orjson.JSONEncodeError:
             return Rejected("not_unicode")
+        if not self._turns.has_come("feed", deadline=deadline):
+            return NotSent("deadline_passed")
         path = f"/users/{quote(user, safe='')}/teamwork/sendActivityNotification"
         try:
             answer = self._service.ask(self._wire, "POST", path, body, deadline=deadline)
-        except NothingSent as failure:
-            return NotSent(failure.code)
         except Failure as failure:
-            return NotSent(f"repeatable_{failure.code}")
-        if answer.is_success:
-            return Accepted(f"{FEED_PREFIX}{chain}")
-        return self._meaning(answer)
+            return NotSent(failure.code if isinstance(failure, NothingSent) else f"repeatable_{failure.code}")
+        return Accepted(f"{FEED_PREFIX}{chain_of(delivery_id)}") if answer.is_success else self._meaning(answer)
+
+    def _body(self, text: str, delivery_id: str, handover_id: str) -> bytes:
+        preview = text if len(text) <= PREVIEW else f"{text[: PREVIEW - 1]}…"
+        link = _link(self._app_id, f"{delivery_id}/{handover_id}")
+        return orjson.dumps(
+            {
+                "topic": {"source": "text", "value": preview, "webUrl": link},
+                "activityType": "systemDefault",
+                "chainId": chain_of(delivery_id),
+                "previewText": {"content": preview},
+                "teamsAppId": self._app_id,
+                "templateParameters": [{"name": "systemDefaultText", "value": preview}],
+            }
+        )
 
     def _meaning(self, answer: Answer) -> Outcome:
         common = common_outcome(answer, now=self._clock())

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from threading import Lock
 
 import orjson
 
@@ -15,6 +14,7 @@ from channels.answers import unanswered
 from channels.microsoft import Tokens, shared_tokens
 from channels.teams.addresses import Untrusted
 from channels.teams.bot import CARD_TYPE, Bot, OutOfReach, said
+from channels.teams.turns import Turns
 from channels.wire import Failure, Wire
 from pushpull.ledger.cards import card_id
 from pushpull.ledger.messages import CardBody
@@ -49,9 +49,7 @@ class ChannelPosts:
             clock=clock,
             wire=wire or partial(Wire, monotonic=monotonic),
         )
-        self._monotonic, self._sleep = monotonic, sleep
-        self._next: dict[str, float] = {}
-        self._lock = Lock()
+        self._turns = Turns(BETWEEN_POSTS, monotonic=monotonic, sleep=sleep)
 
     def post(self, channel_id: str, card: CardBody, *, key: str, deadline: float, service_url: str = "") -> Outcome:
         """Post a card as a new conversation of a channel, a second after the one before it at the earliest.
@@ -74,7 +72,7 @@ class ChannelPosts:
             return Rejected("untrusted_service")
         except (ValueError, orjson.JSONEncodeError):
             return Rejected("invalid_json")
-        if not self._turn_has_come(channel_id, deadline):
+        if not self._turns.has_come(channel_id, deadline=deadline):
             return NotSent("deadline_passed")
         try:
             answer = self._bot.ask(wire, "POST", "/v3/conversations", body, deadline=deadline)
@@ -85,20 +83,6 @@ class ChannelPosts:
             return Accepted(card_id(str(found.get("id") or ""), str(found.get("activityId") or "")))
         meaning = self._bot.meaning(answer)
         return Rejected(meaning.reason) if isinstance(meaning, OutOfReach) else meaning
-
-    def _turn_has_come(self, channel_id: str, deadline: float) -> bool:
-        """Take the channel's next slot and wait for it; whether it comes before the deadline."""
-        with self._lock:
-            now = self._monotonic()
-            for past in [name for name, at in self._next.items() if at <= now]:
-                del self._next[past]
-            slot = self._next.get(channel_id, now)
-            if slot >= deadline:
-                return False
-            self._next[channel_id] = slot + BETWEEN_POSTS
-        if slot > now:
-            self._sleep(slot - now)
-        return self._monotonic() < deadline
 
     def _body(self, channel_id: str, card: CardBody, key: str) -> bytes:
         content = orjson.loads(card.json)

@@ -24,9 +24,12 @@ from tasks.cards import ClosedCards, close_cards
 from tasks.installation import Installation, installed
 from tests.channels.teams.people import a_channel, a_conversation, a_message, sent
 from tests.ledger.builders import DAWN, NOON, Sink, a_campaign, a_learner, a_lifecycle, a_wave, drained, planned
+from tests.ledger.conftest import ledger_on_postgres, postgres_engine
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
 from tests.standin.microsoft import BotConnector
+
+__all__ = ["ledger_on_postgres", "postgres_engine"]
 
 EVENING = NOON + timedelta(hours=8)
 

@@ -245,6 +245,20 @@ def test_a_fault_at_a_notification_never_leaves_doubt(standin: StandIn, fault: F
     assert taken(standin) == {"7-0-1": 1}
 
 
+def test_notifications_keep_to_the_feeds_own_rate(standin: StandIn) -> None:
+    outcomes = sent(a_channel(standin, has_tokens=True), *(a_message(n) for n in range(6)))
+    assert all(isinstance(each, Accepted) for each in outcomes)
+    came = [each.at for each in standin.exchanges(Graph)]
+    assert came[-1] - came[0] >= 0.9, "five a second"
+
+
+def test_a_notification_whose_turn_comes_too_late_is_not_sent(standin: StandIn) -> None:
+    outcomes = sent(a_channel(standin, has_tokens=True), *(a_message(n) for n in range(6)), seconds=0.5)
+    late = outcomes.count(NotSent("deadline_passed"))
+    assert late >= 3
+    assert len(standin.provider(Graph).taken()) == 6 - late
+
+
 def test_a_throttle_holds_for_the_rest_of_the_handover(standin: StandIn) -> None:
     standin.fault(Fault.THROTTLED_SECONDS, provider=BotConnector, seconds=17, times=None)
     [outcome] = sent(a_channel(standin), a_message(conversation=a_conversation(standin)))
