@@ -325,7 +325,8 @@ def _loaded(block: type[ProviderCredentials], name: str) -> ProviderCredentials:
 
 def _unreachable(error: Exception) -> str:
     return (
-        f"the Prefect server that keeps the credentials does not answer ({type(error).__name__}): check PREFECT_API_URL"
+        f"the Prefect server does not hand the credentials over ({type(error).__name__}): "
+        "is it running, and are PREFECT_API_URL and PREFECT_API_AUTH_STRING right?"
     )
 
 

@@ -33,8 +33,13 @@ CREDENTIALS: Mapping[str, Sequence[str]] = {
     "sms": ("twilio_account_sid", "twilio_auth_token", "twilio_messaging_service_sid"),
     "slack": ("slack_bot_token",),
 }
-#: The setting that says where a channel's messages are sent.
-_ADDRESSES: Mapping[str, str] = {"email": "sendgrid_url", "teams": "bot_url", "sms": "twilio_url", "slack": "slack_url"}
+#: The settings that say where a channel's messages are sent.
+_ADDRESSES: Mapping[str, Sequence[str]] = {
+    "email": ("sendgrid_url",),
+    "teams": ("bot_url", "graph_url"),
+    "sms": ("twilio_url",),
+    "slack": ("slack_url",),
+}
 #: What the values of some settings begin with, to find those that were mistaken for each other.
 _BEGINNINGS: Mapping[str, str] = {
     "sendgrid_api_key": "SG.",
@@ -264,7 +269,11 @@ class Settings(BaseSettings):
     @property
     def outward_channels(self) -> tuple[str, ...]:
         """Those of them whose messages leave this machine: their provider is not a stand-in on it."""
-        return tuple(name for name in self.real_channels if not is_this_machine(getattr(self, _ADDRESSES[name])))
+        return tuple(
+            name
+            for name in self.real_channels
+            if not all(is_this_machine(getattr(self, address)) for address in _ADDRESSES[name])
+        )
 
 
 def is_this_machine(url: str) -> bool:

@@ -117,7 +117,10 @@ def test_a_rehearsal_against_a_stand_in_may_use_the_public_key() -> None:
     rehearsal = {"base_url": "http://127.0.0.1:8080", "link_key": "sandbox-only-not-a-secret"}
     standin = "http://127.0.0.1:9000"
     addresses = {"sendgrid_url": standin, "bot_url": standin, "twilio_url": standin, "slack_url": standin}
-    assert settings_with(channels="email,teams,sms,slack", **rehearsal, **addresses).real_channels
+    assert "teams" in complaint(channels="email,teams,sms,slack", **rehearsal, **addresses)
+    rehearsed = settings_with(channels="email,teams,sms,slack", **rehearsal, **addresses, graph_url=standin)
+    assert rehearsed.real_channels
+    assert rehearsed.outward_channels == ()
     assert "PUSHPULL_BASE_URL" in complaint(channels="email,sms", **rehearsal, sendgrid_url=standin)
 
 

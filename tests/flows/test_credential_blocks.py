@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.settings import get_current_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+import cli
 from channels.accounts import accounts_of
 from channels.credentials import (
     BLOCKS,
@@ -122,6 +129,30 @@ def test_a_loaded_block_says_whether_it_works(standin: StandIn, monkeypatch: pyt
         assert "another" not in problem
     finally:
         settings.cache_clear()
+
+
+def test_the_command_line_saves_the_variables_and_says_what_to_set(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables(standin).items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    try:
+        said = CliRunner().invoke(cli.app, ["setup", "blocks", "--name", "from-here"])
+    finally:
+        settings.cache_clear()
+    assert said.exit_code == 0, said.output
+    assert "pushpull-sendgrid-credentials/from-here" in said.output
+    assert "PUSHPULL_CREDENTIALS_BLOCK=from-here" in said.output
+    assert SendGridCredentials.load("from-here").api_key.get_secret_value() == "SG.stand-in"
+
+
+def test_a_server_that_is_not_there_is_told_in_words() -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api", PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(CredentialsMissing, match="PREFECT_API_URL"),
+    ):
+        with_blocks(blocks_only("email"))
 
 
 def test_an_installation_is_assembled_from_blocks(tmp_path: Path) -> None:
