@@ -7,8 +7,8 @@ proves:
 - the whole list, and every message in it since then is another delivery's: Twilio does not know it. That is proof only
   after the settle window, for a request that was cut off may still be on its way into the list; the ledger waits for
   that, not this module;
-- a message since then without a link of ours (a reply made in the console, or a text Twilio keeps redacted): nothing,
-  for it may be the one in question;
+- a message since then by our messaging service and without a link of ours (written in the console, or a text Twilio
+  keeps redacted): nothing, for it may be the one in question;
 - an answer that is cut, late, refused or too long: nothing.
 
 The list is not narrowed by ``DateSent``: a message waiting in the queue has not been sent yet, and overlooking it would
@@ -77,23 +77,24 @@ def look_up(
                 continue
             if number not in lists:
                 deadline = min(give_up_at, monotonic() + _REQUEST_SECONDS)
-                lists[number] = _messages_to(number, twilio_client(account, wires, deadline=deadline), delivery_of)
+                client = twilio_client(account, wires, deadline=deadline)
+                lists[number] = _messages_to(number, client, delivery_of, service=account.messaging_service_sid)
             messages = lists[number]
             if messages is not None:
                 found.extend(_finding(question, delivery_id, messages))
     return found
 
 
-def _messages_to(number: str, client: Client, delivery_of: DeliveryOf) -> Sequence[_Sent] | None:
-    """Everything Twilio lists for a number; None where that cannot be known now."""
+def _messages_to(number: str, client: Client, delivery_of: DeliveryOf, *, service: str) -> Sequence[_Sent] | None:
+    """All that Twilio lists for a number and may be ours; None where that cannot be known now."""
     listed: list[_Sent] = []
     try:
         page = client.messages.page(to=number, page_size=_PAGE_SIZE)
         for _ in range(_MOST_PAGES):
             listed += [
-                _Sent(message.sid, message.date_created, delivery_of(message.body or ""))
+                _Sent(message.sid, message.date_created, delivery)
                 for message in page
-                if message.to == number
+                if (delivery := delivery_of(message.body or "")) or message.messaging_service_sid in (None, service)
             ]
             page = page.next_page()
             if page is None:

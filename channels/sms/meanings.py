@@ -61,6 +61,8 @@ def _stops(reason: str, advice: str) -> Meaning:
 _CREDENTIALS = "Check the account SID and the auth token (PUSHPULL_TWILIO_…, or the TwilioCredentials block)."
 _REGISTRATION = "Finish the registration of the sender (A2P 10DLC, toll-free or sender id) in Twilio's Trust Hub."
 _SENDERS = "Put a sender that may write to these numbers into the messaging service."
+_SERVICE = "Check the messaging service (MG…) and that there is a number in its sender pool."
+_CALLBACK = "Twilio cannot call the address for delivery reports: set PUSHPULL_BASE_URL to our public https address."
 _CONTENT = "Carriers filter our messages: look at their wording and the sender's registration before going on."
 
 #: What each code means; a code that is missing is about the one message.
@@ -75,13 +77,17 @@ MEANINGS: Mapping[int, Meaning] = {
         "country_not_allowed", "Allow the recipients' countries under Messaging → Settings → Geo permissions."
     ),
     21606: _stops("sender_not_usable", _SENDERS),
+    21609: _stops("callback_refused", _CALLBACK),
     21610: Meaning(Kind.RECIPIENT, "opted_out", SuppressionReason.STOPPED),
     21611: Meaning(Kind.SLOW_DOWN, "queue_full", wait=_QUEUE_PAUSE),
     21614: _bad_number(),
     21617: Meaning(Kind.RECIPIENT, "too_long"),
     21659: _stops("sender_not_ours", _SENDERS),
     21660: _stops("sender_of_another_account", _SENDERS),
-    21703: _stops("no_senders", "The messaging service has no senders: add a number to its sender pool."),
+    21701: _stops("no_such_service", _SERVICE),
+    21703: _stops("no_senders", _SERVICE),
+    21704: _stops("no_senders", _SERVICE),
+    21705: _stops("no_such_service", _SERVICE),
     30001: Meaning(Kind.SLOW_DOWN, "queue_full", wait=_QUEUE_PAUSE),
     30002: _stops("account_suspended", "The account was suspended while messages waited: see Twilio's console."),
     30003: Meaning(Kind.LATER, "try_later", wait=_HANDSET_PAUSE),

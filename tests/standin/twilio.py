@@ -41,6 +41,7 @@ class _Message:
     to: str
     body: str
     at: datetime
+    service: str = SERVICE_SID
 
 
 class Twilio(Provider):
@@ -72,6 +73,7 @@ class Twilio(Provider):
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._opted_out: set[str] = set()
         self._messages: dict[str, _Message] = {}
+        self._others: list[str] = []
 
     def forget(self) -> None:
         super().forget()
@@ -97,6 +99,13 @@ class Twilio(Provider):
 
     def broken(self, request: Request, status: int) -> Reply:
         return _error(status, 20500, "An internal server error has occurred")
+
+    def write(self, number: str, text: str, *, service: str) -> None:
+        """Another application of the same account writes to somebody."""
+        message = _Message(f"SM{uuid4().hex}", number, text, self.now(), service)
+        with self.lock:
+            self._messages[message.sid] = message
+            self._others.append(message.sid)
 
     def reply(self, number: str, text: str, url: str) -> None:
         """Somebody answers a text message: the callback is owed, and STOP and START are obeyed by Twilio itself."""
@@ -188,7 +197,8 @@ class Twilio(Provider):
         def asked(name: str) -> str:
             return next(iter(request.query.get(name, ())), "")
 
-        listed = [self._messages[each.provider_id] for each in reversed(self.visible())]
+        sids = [*self._others, *(each.provider_id for each in self.visible())]
+        listed = [self._messages[sid] for sid in reversed(sids)]
         shown = [
             message
             for message in listed
@@ -239,7 +249,7 @@ class Twilio(Provider):
             "error_code": None,
             "error_message": None,
             "from": None if is_new else SENDER,
-            "messaging_service_sid": SERVICE_SID,
+            "messaging_service_sid": message.service,
             "num_media": "0",
             "num_segments": "0" if is_new else "1",
             "price": None,

@@ -63,6 +63,14 @@ def test_a_message_nobody_can_place_proves_nothing(standin: StandIn, twilio: Twi
     assert found(standin, a_question(HANDOVER, "5-0-17", to=NUMBER)) == {}
 
 
+def test_what_other_applications_of_the_account_write_is_not_it(standin: StandIn, twilio: Twilio) -> None:
+    twilio.write(NUMBER, "Your code is 123456", service="MG" + "9" * 32)
+    assert found(standin, a_question(HANDOVER, "5-0-17", to=NUMBER)) == {"5-0-17": Finding.ABSENT}
+    # Under the messaging service we had before, for all we know.
+    twilio.write(NUMBER, f"Hello Ada: {link_of('5-0-17')}", service="MG" + "9" * 32)
+    assert found(standin, a_question(HANDOVER, "5-0-17", to=NUMBER)) == {"5-0-17": Finding.ACCEPTED}
+
+
 def test_texts_that_twilio_does_not_keep_prove_nothing(standin: StandIn, twilio: Twilio) -> None:
     sent(a_channel(standin), a_text())
     twilio.keeps_text = False
