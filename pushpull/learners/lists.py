@@ -5,11 +5,26 @@ Databases limit the number of bound values, and drivers read a statement with th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Dialect, String, Text, bindparam
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Dialect,
+    String,
+    Subquery,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -72,3 +87,21 @@ def _on_postgresql(element: _InList, compiler: SQLCompiler, **kw: Any) -> str:
     # place would be joined, by nested loops where a fresh table has no statistics.
     column, values = (compiler.process(each, **kw) for each in element.clauses)
     return f"({column} = ANY ({values}))"
+
+
+def texts_by_id(connection: Connection, texts: Mapping[int, str | None]) -> Subquery:
+    """Texts by id as a table of ``id`` and ``text``, to be joined; however many they are, bound as one value or two."""
+    if connection.dialect.name == "sqlite":
+        pairs = func.json_each(orjson.dumps([[each, text] for each, text in texts.items()]).decode()).table_valued(
+            "value"
+        )
+        numbered = cast(func.json_extract(pairs.c.value, "$[0]"), BigInteger)
+        return select(numbered.label("id"), func.json_extract(pairs.c.value, "$[1]").label("text")).subquery("named")
+    arrays = [
+        bindparam("named_ids", list(texts), _AsOneValue(BigInteger()), unique=True),
+        bindparam("named_texts", list(texts.values()), _AsOneValue(Text()), unique=True),
+    ]
+    rows = (
+        func.unnest(*arrays).table_valued(column("id", BigInteger), column("text", Text), name="named").render_derived()
+    )
+    return select(rows.c.id, rows.c.text).subquery("named_rows")

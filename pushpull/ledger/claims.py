@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import (
     CTE,
@@ -31,8 +32,7 @@ from pushpull.ledger.vocabulary import DeliveryState, Reason
 _DUE = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """One claimed delivery."""
 
     learner_id: int
@@ -185,7 +185,7 @@ def claim(
     ).all()
     if not due:
         return None
-    rows = tuple(Claimed(*row) for row in due)
+    rows = tuple(map(Claimed._make, due))
     lease_until = database_now(connection) + lease
     connection.execute(
         update(delivery)
