@@ -48,7 +48,7 @@ def _read_schedule(schedule: Mapping[str, Any] | None, starts_at: datetime) -> l
     if isinstance(items, list) and (items or not isinstance(view, str)):
         try:
             return [Busy(_instant(each["start"]), _instant(each["end"]), str(each.get("status"))) for each in items]
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             return None
     if isinstance(view, str) and view:  # Outlook may share no more than this
         slot, begin = timedelta(minutes=SLOT), starts_at.astimezone(UTC)

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from channels.accounts import MicrosoftAccount
 from channels.calendar import Busy, Calendar, Gap, free_gaps, write_hold
 from channels.calendar.mailboxes import AT_ONCE, Mailboxes
+from channels.calendar.schedules import read_schedules
 from channels.microsoft import Tokens
 from channels.wire import Answer, NothingSent, Wire
 from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
@@ -31,6 +32,8 @@ from tests.standin.variables import CLIENT, TENANT
 NINE = datetime(2026, 1, 12, 9, tzinfo=UTC)
 TEN = NINE + timedelta(hours=1)
 HOLD: dict[str, Any] = {"subject": "Feedback, kindly", "body_text": "Twenty minutes.\nYours.", "ends_at": TEN}
+#: What Graph's answers are made of.
+KEYS = ("scheduleId", "scheduleItems", "availabilityView", "error", "status", "start", "end", "dateTime", "timeZone")
 ADA, BOB = "ada@example.org", "bob@example.org"
 
 
@@ -386,6 +389,29 @@ def test_odd_schedules_are_read_on_the_safe_side(
     else:
         assert found == [Busy(NINE + begin * minute, NINE + end * minute, status) for begin, end, status in expected]
         assert all(each.blocks for each in found if each.status != "workingElsewhere")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("9999-12-31T23:59:59-14:00"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_whatever_graph_answers_it_is_a_list_of_busy_times_or_unknown(answered: object) -> None:
+    for odd in (
+        answered,
+        [{"scheduleId": ADA, "scheduleItems": [answered]}],
+        [{"scheduleId": ADA, **fields_of(answered)}],
+    ):
+        found = read_schedules(odd, [ADA], NINE)
+        assert list(found) == [ADA]
+        assert found[ADA] is None or free_gaps(found[ADA] or [], Gap(NINE, TEN), 1) is not None
+
+
+def fields_of(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 # --- gaps ---
