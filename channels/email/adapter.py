@@ -109,7 +109,7 @@ class SendGridChannel:
 
         Raises:
             ChannelStopped: the key does not allow it.
-            channels.wire.Failure: SendGrid gave none now.
+            channels.wire.NothingSent: SendGrid gave none now.
         """
         return lookup.reserve(self._sdk.client, count)
 

@@ -56,7 +56,7 @@ def reserve(client: Any, count: int) -> list[str]:
 
     Raises:
         ChannelStopped: the key does not allow it.
-        channels.wire.Failure: SendGrid gave none now.
+        channels.wire.NothingSent: SendGrid gave none now.
     """
     names = []
     for _ in range(count):
@@ -69,6 +69,8 @@ def reserve(client: Any, count: int) -> list[str]:
                     "or lacks the scope mail.batch. Mend the key, then run `pushpull channel resume`."
                 ) from None
             raise NothingSent(f"http_{error.status_code}") from None
+        except Failure as failure:  # a batch id may have been made that nobody uses; no mail was
+            raise NothingSent(failure.code) from None
         except (ValueError, KeyError, TypeError):
             raise NothingSent("no_batch_id") from None
         if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -18,7 +18,7 @@ from python_http_client.exceptions import handle_error
 from sendgrid import SendGridAPIClient
 
 from channels.accounts import SendGridAccount
-from channels.wire import Answer, Wire
+from channels.wire import Answer, NobodyKnows, Wire
 
 #: Seconds one request of the client may take.
 REQUEST_SECONDS = 10.0
@@ -82,6 +82,8 @@ class WireClient(python_http_client.Client):  # type: ignore[misc]  # the packag
             body=request.data if isinstance(request.data, bytes) else None,
             deadline=self._monotonic() + (timeout or self.timeout),
         )
+        if answer.is_success and not answer.is_whole:
+            raise NobodyKnows("answer_cut")  # half a page of logs must not look like a whole one
         if answer.is_success:
             return _Response(answer)
         response = _Response(answer)

@@ -64,7 +64,11 @@ def a_mail(learner: int = 1, *, body: Body | None = None, **changes: Any) -> Out
 
 
 def shared_body(learner: int = 1, *, template: EmailTemplate = TEMPLATE, **values: str) -> SharedEmail:
-    filled: Mapping[str, str] = {"[name]": f"Learner {learner}", "[link]": f"https://learn.example/l/{learner}", **values}
+    filled: Mapping[str, str] = {
+        "[name]": f"Learner {learner}",
+        "[link]": f"https://learn.example/l/{learner}",
+        **values,
+    }
     return SharedEmail(template, filled, unsubscribe_url=f"https://learn.example/u/{learner}")
 
 

@@ -1,0 +1,136 @@
+"""What each thing that can go wrong on the way to SendGrid means for the messages of the request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from channels.email import SendGridChannel
+from pushpull.ledger.messages import OutgoingMessage
+from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Uncertain
+from tests.channels.email.mailing import a_channel, mails, own_bodies, send, sendgrid
+from tests.standin.engine import StandIn
+from tests.standin.faults import Fault
+from tests.standin.sendgrid import SendGrid
+
+NOT_SENT, UNCERTAIN, ACCEPTED, STOPPED = "not sent", "uncertain", "accepted", "channel stopped"
+
+OUTCOMES = {
+    # 429: nothing of it was processed, and everybody waits.
+    Fault.THROTTLED_SECONDS: (NOT_SENT, "throttled"),
+    Fault.THROTTLED_DATE: (NOT_SENT, "throttled"),
+    Fault.THROTTLED_RESET: (NOT_SENT, "throttled"),
+    Fault.THROTTLED_SILENT: (NOT_SENT, "throttled"),
+    Fault.THROTTLED_GARBAGE: (NOT_SENT, "throttled"),
+    Fault.THROTTLED_NEGATIVE: (NOT_SENT, "throttled"),
+    Fault.THROTTLED_WEEK: (NOT_SENT, "throttled"),
+    Fault.UNAUTHORIZED: (STOPPED, ""),
+    # No answer to the question, whether SendGrid went on or not.
+    Fault.BROKEN_UNPROCESSED: (UNCERTAIN, "http_503"),
+    Fault.BROKEN_PROCESSED: (UNCERTAIN, "http_503"),
+    Fault.BROKEN_LATE: (UNCERTAIN, "http_503"),
+    Fault.REDIRECT: (UNCERTAIN, "http_307"),
+    Fault.HANG_UNPROCESSED: (UNCERTAIN, "read_timeout"),
+    Fault.HANG_PROCESSED: (UNCERTAIN, "read_timeout"),
+    Fault.HANG_LATE: (UNCERTAIN, "read_timeout"),
+    Fault.RESET_BEFORE_BODY: (UNCERTAIN, "connection_lost"),
+    Fault.RESET_UNPROCESSED: (UNCERTAIN, "connection_lost"),
+    Fault.RESET_PROCESSED: (UNCERTAIN, "connection_lost"),
+    Fault.CLOSED_UNPROCESSED: (UNCERTAIN, "connection_lost"),
+    Fault.CLOSED_PROCESSED: (UNCERTAIN, "connection_lost"),
+    Fault.GARBAGE_STATUS: (UNCERTAIN, "garbled_answer"),
+    Fault.DRIP_HEADERS: (UNCERTAIN, "read_timeout"),
+    # The status came: SendGrid took it, whatever became of the rest.
+    Fault.DRIP_BODY: (ACCEPTED, ""),
+    Fault.TRUNCATED_BODY: (ACCEPTED, ""),
+    Fault.GARBAGE_BODY: (ACCEPTED, ""),
+    Fault.HUGE_BODY: (ACCEPTED, ""),
+    Fault.STALE_CONNECTION: (ACCEPTED, ""),
+}
+
+
+def outcome_of(channel: SendGridChannel, messages: Sequence[OutgoingMessage], seconds: float) -> tuple[str, str]:
+    """What became of every message of a handover, which must be the same for all."""
+    try:
+        outcomes = send(channel, messages, seconds=seconds)
+    except ChannelStopped as stop:
+        stopped = True
+        outcomes = stop.outcomes
+    else:
+        stopped = False
+    [outcome] = {_named(each) for each in outcomes}
+    return (STOPPED, "") if stopped and outcome[0] == NOT_SENT else outcome
+
+
+def _named(outcome: Outcome) -> tuple[str, str]:
+    match outcome:
+        case Accepted():
+            return ACCEPTED, ""
+        case NotSent(reason):
+            return NOT_SENT, reason
+        case Uncertain(reason):
+            return UNCERTAIN, reason
+    return "rejected", outcome.reason
+
+
+@pytest.mark.parametrize("write", [mails, own_bodies], ids=["one request for all", "a request each"])
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_has_one_outcome_and_the_next_handover_goes_through(
+    standin: StandIn, fault: Fault, write: Callable[[int], list[OutgoingMessage]]
+) -> None:
+    channel = a_channel(standin)
+    messages = write(3) if write is mails else write(1)
+    standin.fault(fault, seconds=1.0)
+    outcome = outcome_of(channel, messages, 0.4)
+    assert outcome == OUTCOMES[fault]
+    processed = len(sendgrid(standin).taken())
+    if outcome[0] in (NOT_SENT, STOPPED):
+        assert not processed
+    if outcome[0] == ACCEPTED:
+        assert processed == len(messages)
+    if fault is Fault.STALE_CONNECTION:
+        time.sleep(0.1)  # the end of the connection is on its way; overtaking it would be an unknown outcome
+    assert outcome_of(channel, messages, 5.0) == (ACCEPTED, "")
+    assert not standin.violations
+
+
+def test_every_fault_has_a_line_in_the_table() -> None:
+    assert set(OUTCOMES) == set(Fault)
+
+
+def test_what_never_left_was_not_sent(standin: StandIn) -> None:
+    def outcome_at(base_url: str, seconds: float = 5.0) -> tuple[str, str]:
+        return outcome_of(a_channel(standin, base_url=base_url), mails(2), seconds)
+
+    assert outcome_at(standin.refusing_url(SendGrid)) == (NOT_SENT, "connection_refused")
+    assert outcome_at(standin.tls_at_plain_url(SendGrid)) == (NOT_SENT, "tls_failed")
+    assert outcome_at(standin.tls_url(SendGrid)) == (NOT_SENT, "tls_failed")  # a certificate nobody trusts
+    assert outcome_at("http://no-such-host.invalid") == (NOT_SENT, "name_not_found")
+    assert outcome_at(standin.url(SendGrid), 0.0) == (NOT_SENT, "deadline_passed")
+    assert not standin.requests()
+
+
+def test_when_sendgrid_asks_to_slow_down_nothing_else_of_the_handover_is_tried(standin: StandIn) -> None:
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    standin.fault(Fault.THROTTLED_SECONDS, times=None, seconds=20)
+    outcomes = send(a_channel(standin, clock=lambda: now), [*mails(3), *own_bodies(3)])
+    assert set(outcomes) == {NotSent("throttled", retry_at=now + timedelta(seconds=20))}
+    assert len(standin.requests()) == 1
+
+
+def test_a_late_acceptance_is_uncertain_and_arrives(standin: StandIn) -> None:
+    standin.fault(Fault.BROKEN_LATE, seconds=0.2)
+    assert outcome_of(a_channel(standin), mails(2), 2.0) == (UNCERTAIN, "http_503")
+    until = time.monotonic() + 5
+    while not sendgrid(standin).taken() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert len(sendgrid(standin).taken()) == 2
+
+
+def test_what_an_unknown_answer_leaves_open_does_not_hold_up_the_rest(standin: StandIn) -> None:
+    standin.fault(Fault.BROKEN_UNPROCESSED)
+    outcomes = send(a_channel(standin), [*mails(2), *own_bodies(2)])
+    assert [type(each) for each in outcomes] == [Uncertain, Uncertain, Accepted, Accepted]
