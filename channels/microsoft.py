@@ -79,7 +79,6 @@ class Tokens:
         self._account = account
         self._monotonic = monotonic
         self._transport = MsalTransport(wire or Wire(account.login_url, monotonic=monotonic))
-        self._replies: dict[str, Any] = {}  # what msal would replay
         self._app: msal.ConfidentialClientApplication | None = None
         self._app_lock = threading.Lock()
         self._held: dict[str, _Held] = {}
@@ -117,7 +116,9 @@ class Tokens:
                 del self._held[scope]
                 if self._app is not None:
                     _forget(self._app, stale)
-        return self.token(scope, deadline=deadline)
+        found = self.token(scope, deadline=deadline)
+        # Who joined a renewal that failed just now was given the old one.
+        return found if found != stale else self.token(scope, deadline=deadline)
 
     def _next(self, scope: str, *, deadline: float) -> str:
         """The token after the held one: asked for, or waited for while another thread asks."""
@@ -188,9 +189,6 @@ class Tokens:
             raise
         except Exception:  # noqa: BLE001  # whatever msal stumbled over in an answer, nothing was sent
             raise NothingSent("login_garbled_answer") from None
-        finally:
-            # msal would answer with the same error for a minute, while somebody is putting it right.
-            self._replies.clear()
         if isinstance(result, dict) and isinstance(result.get("access_token"), str) and result["access_token"]:
             return result["access_token"], _seconds(result.get("expires_in"))
         raise _meaning(result)
@@ -208,7 +206,7 @@ class Tokens:
                         authority=f"https://{authority}/{self._account.tenant_id}",
                         instance_discovery=False,
                         http_client=self._transport,
-                        http_cache=self._replies,
+                        http_cache=_KeepsNothing(),
                     )
                 except (ValueError, KeyError):
                     # Not an address msal can use, or a description of the tenant without its addresses.
@@ -217,6 +215,13 @@ class Tokens:
                         "Check PUSHPULL_TEAMS_TENANT_ID and PUSHPULL_LOGIN_URL, then resume the channel."
                     ) from None
             return self._app
+
+
+class _KeepsNothing(dict[str, Any]):
+    """Where msal would keep errors, to answer with them for a minute: somebody may be putting them right meanwhile."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        pass
 
 
 @cache

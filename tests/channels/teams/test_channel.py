@@ -9,7 +9,10 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from channels.microsoft import Tokens
+from channels.teams import TeamsChannel
 from channels.teams.feed import chain_of
+from channels.wire import Wire
 from pushpull.learners.vocabulary import SuppressionReason
 from pushpull.ledger.messages import CardBody, SmsBody
 from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Rejected, Uncertain
@@ -20,6 +23,7 @@ from tests.channels.teams.people import (
     a_channel,
     a_conversation,
     a_message,
+    an_account,
     sent,
     taken,
 )
@@ -270,6 +274,23 @@ def test_a_refused_connection_is_proof(standin: StandIn) -> None:
     assert sent(a_channel(standin), a_message(conversation=person)) == [NotSent("connection_refused")]
     channel = a_channel(standin, graph_url=standin.refusing_url(Graph))
     assert sent(channel, a_message()) == [NotSent("connection_refused")]
+
+
+def test_tls_that_fails_is_proof_and_tls_that_is_trusted_works(standin: StandIn) -> None:
+    person = replace(a_conversation(standin), service_url=standin.tls_url(BotConnector))
+    message = a_message(conversation=person)
+    assert sent(a_channel(standin), message) == [NotSent("tls_failed")]
+    assert sent(a_channel(standin, login_url=standin.tls_url(Login)), message) == [NotSent("login_tls_failed")]
+    assert sent(a_channel(standin, graph_url=standin.tls_at_plain_url(Graph)), a_message()) == [NotSent("tls_failed")]
+    assert taken(standin) == {}
+    account = an_account(standin, login_url=standin.tls_url(Login))
+
+    def trusting(url: str) -> Wire:
+        return Wire(url, context=standin.trust)
+
+    tokens = Tokens(account, wire=trusting(account.login_url))
+    channel = TeamsChannel(account, clock=lambda: NOW, tokens=tokens, wire=trusting)
+    assert isinstance(channel.send([message], deadline=time.monotonic() + 5)[0], Accepted)
 
 
 def test_a_revoked_token_is_exchanged_once_and_the_message_goes_once(standin: StandIn) -> None:
