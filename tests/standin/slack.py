@@ -326,11 +326,36 @@ def _parsed(text: str) -> Any:
 
 
 def _are_blocks(blocks: Any) -> bool:
-    return (
-        isinstance(blocks, list)
-        and len(blocks) <= _MOST_BLOCKS
-        and all(isinstance(block, dict) and isinstance(block.get("type"), str) for block in blocks)
-    )
+    """Whether Slack would show these blocks: https://docs.slack.dev/reference/block-kit/blocks."""
+    return isinstance(blocks, list) and len(blocks) <= _MOST_BLOCKS and all(map(_is_block, blocks))
+
+
+def _is_block(block: Any) -> bool:
+    match block:
+        case {"type": "header", "text": {"type": "plain_text", "text": str(text)}}:
+            return 1 <= len(text) <= 150
+        case {"type": "section", "text": {"type": "plain_text" | "mrkdwn", "text": str(text)}}:
+            return 1 <= len(text) <= 3000 and ("accessory" not in block or _is_element(block["accessory"]))
+        case {"type": "actions", "elements": [*elements]}:
+            return 1 <= len(elements) <= 25 and all(map(_is_element, elements))
+        case {"type": "context", "elements": [*elements]}:
+            return 1 <= len(elements) <= 10 and all(map(_is_element, elements))
+        case {"type": "divider"}:
+            return True
+        case {"type": "image", "image_url": str(url), "alt_text": str(alt)}:
+            return len(url) <= 3000 and 1 <= len(alt) <= 2000
+    return False
+
+
+def _is_element(element: Any) -> bool:
+    match element:
+        case {"type": "plain_text" | "mrkdwn", "text": str(text)}:
+            return len(text) >= 1
+        case {"type": "button", "text": {"type": "plain_text", "text": str(text)}, **other}:
+            return 1 <= len(text) <= 75 and len(str(other.get("url", ""))) <= 3000
+        case {"type": "image", "image_url": str(), "alt_text": str()}:
+            return True
+    return False
 
 
 def _refused(error: str) -> Reply:
