@@ -24,7 +24,7 @@ from channels.fanout import FanOut
 from channels.wire import Answer, Failure, Wire
 from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.messages import EmailBody, EmailTemplate, OutgoingMessage, SharedEmail
-from pushpull.ledger.outcomes import ChannelStopped, Evidence, NotSent, Outcome, Question, Rejected, Uncertain
+from pushpull.ledger.outcomes import Accepted, ChannelStopped, Evidence, NotSent, Outcome, Question, Rejected, Uncertain
 
 _AT_ONCE = 12
 _BAD_ADDRESS = Rejected("invalid_address", SuppressionReason.INVALID_ADDRESS)
@@ -95,7 +95,9 @@ class SendGridChannel:
             self._send_alone(messages, alone, outcomes, deadline, not_before, rest=sending.rest)
         except ChannelStopped as stop:
             stopped = stop
-        settled = [NotSent("channel_stopped") if outcome is None else outcome for outcome in outcomes]
+        settled = _together(
+            messages, [NotSent("channel_stopped") if outcome is None else outcome for outcome in outcomes]
+        )
         if stopped is not None:
             raise ChannelStopped(str(stopped), settled)
         return settled
@@ -215,6 +217,25 @@ class SendGridChannel:
             return unanswered(failure)
         except Exception as defect:  # noqa: BLE001  # whatever it was, bytes may have left
             return Uncertain(f"defect:{type(defect).__name__}")
+
+
+def _together(messages: Sequence[OutgoingMessage], outcomes: list[Outcome]) -> list[Outcome]:
+    """Planned mail of one handover has one batch id, and an unknown outcome is settled by cancelling that batch: the
+    mail SendGrid did accept under it is cancelled with it, so its outcome is as open.
+    """
+    open_batches = {
+        message.request_id
+        for message, outcome in zip(messages, outcomes, strict=True)
+        if message.send_at is not None and message.request_id and isinstance(outcome, Uncertain)
+    }
+    if not open_batches:
+        return outcomes
+    return [
+        Uncertain("planned_together")
+        if message.request_id in open_batches and isinstance(outcome, Accepted)
+        else outcome
+        for message, outcome in zip(messages, outcomes, strict=True)
+    ]
 
 
 def _outcome_of_one(answer: Answer, *, now: datetime) -> Outcome:

@@ -157,18 +157,16 @@ class SharedSending:
             ChannelStopped: all three were refused without a reason: the fault is in what they share.
         """
         probes = [entries[0], entries[len(entries) // 2], entries[-1]]
-        outcomes: list[Outcome | None] = []
         for probe in probes:
-            answer = self._post(request([probe.part], envelope), self._deadline)
-            outcomes.append(self._of_all(answer, 1))
-            if self.rest is not None:
-                break
-        if outcomes == [_REFUSED] * len(probes):
+            if self.rest is None:
+                answer = self._post(request([probe.part], envelope), self._deadline)
+                self._settle([probe], self._of_all(answer, 1) or _REFUSED)  # at once: the next may stop the channel
+            else:
+                self._settle([probe], self.rest)
+        if all(self._outcomes[probe.place] == _REFUSED for probe in probes):
+            self._settle(probes, NotSent("channel_stopped"))
             raise ChannelStopped(refuses_everybody())
-        tried = probes[: len(outcomes)]
-        for probe, outcome in zip(tried, outcomes, strict=True):
-            self._settle([probe], outcome or _REFUSED)
-        return [entry for entry in entries if entry not in tried]
+        return [entry for entry in entries if entry not in probes]
 
     def _settle(self, entries: Sequence[Entry], outcome: Outcome) -> None:
         for entry in entries:

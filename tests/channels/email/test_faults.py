@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from channels.email import SendGridChannel
 from pushpull.ledger.messages import OutgoingMessage
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Uncertain
-from tests.channels.email.mailing import a_channel, mails, own_bodies, send, sendgrid
+from pushpull.ledger.outcomes import Accepted, ChannelStopped, Finding, NotSent, Outcome, Question, Uncertain
+from tests.channels.email.mailing import HANDOVER, a_channel, mails, own_bodies, send, sendgrid
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
 from tests.standin.sendgrid import SendGrid
@@ -134,3 +136,31 @@ def test_what_an_unknown_answer_leaves_open_does_not_hold_up_the_rest(standin: S
     standin.fault(Fault.BROKEN_UNPROCESSED)
     outcomes = send(a_channel(standin), [*mails(2), *own_bodies(2)])
     assert [type(each) for each in outcomes] == [Uncertain, Uncertain, Accepted, Accepted]
+
+
+def test_planned_mail_that_would_be_cancelled_with_an_unknown_request_is_as_unknown(standin: StandIn) -> None:
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    played = sendgrid(standin)
+    played.now = lambda: now
+    channel = a_channel(standin, clock=lambda: now)
+    [name] = channel.reserve(1)
+    planned: dict[str, Any] = {"send_at": now + timedelta(hours=2), "request_id": name}
+    messages = [*mails(2, **planned), *own_bodies(4, **planned)[2:]]
+    standin.fault(Fault.BROKEN_PROCESSED)
+    outcomes = send(channel, messages)
+    assert outcomes == [Uncertain("http_503")] * 2 + [Uncertain("planned_together")] * 2
+    question = Question(
+        handover_id=HANDOVER,
+        wave_id=5,
+        addresses={each.delivery_id: each.to for each in messages},
+        intended_at=now,
+        asked_at=now + timedelta(minutes=15),
+        request_id=name,
+        send_at=planned["send_at"],
+    )
+    assert {each.finding for each in channel.look_up([question])} == {Finding.CANCELLED}
+    [fresh] = channel.reserve(1)
+    again = [replace(each, request_id=fresh) for each in messages]
+    assert {type(each) for each in send(channel, again)} == {Accepted}
+    played.now = lambda: planned["send_at"]
+    assert sorted(each.delivery_id for each in played.taken()) == ["5-0-1", "5-0-2", "5-0-3", "5-0-4"]

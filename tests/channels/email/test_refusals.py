@@ -24,6 +24,7 @@ from tests.channels.email.mailing import (
 )
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
+from tests.standin.provider import Reply, Request
 
 BAD_ADDRESS = Rejected("invalid_address", SuppressionReason.INVALID_ADDRESS)
 
@@ -154,6 +155,27 @@ def test_a_key_that_is_revoked_half_way_keeps_what_went_before(standin: StandIn)
     first, second = stopped.value.outcomes
     assert isinstance(first, Accepted)
     assert second == NotSent("channel_stopped")
+
+
+def test_a_message_tried_alone_and_taken_is_accepted_though_the_channel_stops_behind_it(standin: StandIn) -> None:
+    messages = mails(20)
+    sendgrid(standin).refused_silently = {messages[3].to}
+    channel, played = a_channel(standin), sendgrid(standin)
+    real, asked = played.answer, []
+
+    def revoked_after_two(request: Request) -> Reply:
+        asked.append(request)
+        return real(request) if len(asked) <= 2 else played.unauthorized(request)
+
+    played.answer = revoked_after_two  # type: ignore[method-assign]
+    try:
+        with pytest.raises(ChannelStopped) as stopped:
+            send(channel, messages)
+    finally:
+        del played.answer  # type: ignore[method-assign]
+    assert isinstance(stopped.value.outcomes[0], Accepted)
+    assert set(stopped.value.outcomes[1:]) == {NotSent("channel_stopped")}
+    assert addresses_taken(standin) == [messages[0].to]
 
 
 def answer(status: int, *fields: object, message: str = "ada@example.org is no address") -> Answer:
