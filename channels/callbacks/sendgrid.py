@@ -144,7 +144,7 @@ def read(body: str, *, received_at: datetime) -> Sequence[News]:
     return (
         Told(
             about,
-            key=_key(event, name, at),
+            key=_key(event, name),
             at=at,
             kind=kind,
             detail=detail,
@@ -184,7 +184,7 @@ def _word(name: str, detail: str | None) -> Word | None:
     return Word.OPT_OUT if detail == "unsubscribed_address" else None
 
 
-def _key(event: dict[str, Any], name: str, at: datetime) -> str:
+def _key(event: dict[str, Any], name: str) -> str:
     """Not ``sg_event_id``: a repeated event may carry a new one."""
     whom = str(event.get(DELIVERY_ARG) or text(event, "email").lower())
-    return f"{name}:{short_hash(whom, text(event, 'sg_message_id'), at.isoformat(), text(event, 'url'))}"
+    return f"{name}:{short_hash(whom, text(event, 'sg_message_id'), str(event.get('timestamp')), text(event, 'url'))}"

@@ -62,12 +62,16 @@ def _refusal(
     if scheme != "Bearer" or not _is_exact(token):
         return Refusal.MALFORMED
     header = jwt.get_unverified_header(token)
+    # What is plainly not for us is not worth asking Microsoft for its keys.
+    unproven = jwt.decode(token, options={"verify_signature": False})
+    if (unproven.get("iss"), unproven.get("aud")) != (ISSUER, account.client_id):
+        return Refusal.STRANGER
+    if not _is_valid_at(unproven, now):
+        return Refusal.STALE
     key = keys.find(header["kid"]) if isinstance(header.get("kid"), str) else None
     if key is None:
         return Refusal.FORGED
     claims = _claims(token, key, account.client_id)
-    if not _is_valid_at(claims, now):
-        return Refusal.STALE
     return None if _is_for_us(parsed_object(body), claims, key, account) else Refusal.STRANGER
 
 

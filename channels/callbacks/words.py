@@ -34,8 +34,9 @@ _REFUSES = re.compile(
     r"stop\w*|unsubscribe|opt(?:ing|ed)? ?out|opt-out|remove me|leave me alone|no more|not interested|take me off|"
     r"(?:do not|don.?t|never|quit|cease) (?:\w+ )?(?:text|messag\w*|writ\w*|contact\w*|send\w*|mail\w*|bother)|"
     # German
-    r"abmeld\w*|abbestell\w*|austrag\w*|aufhoren|hor\w* (?:\w+ ){0,3}auf|nicht mehr|kein\w* (?:\w+ )?(?:nachricht\w*|sms|"
-    r"mails?|e-mails?|interesse)|(?:lass\w*|lasst) (?:\w+ )?in ruhe|nicht schreiben|schluss damit|"
+    r"abmeld\w*|abbestell\w*|austrag\w*|aufhoren|hor\w* (?:\w+ ){0,3}auf|nicht mehr|"
+    r"kein\w* (?:\w+ )?(?:nachricht\w*|sms|mails?|e-mails?|interesse)|"
+    r"(?:lass\w*|lasst) (?:\w+ )?in ruhe|nicht schreiben|schluss damit|"
     # French
     r"arret\w*|desabonn\w*|desinscri\w*|plus de (?:message|sms|mail)\w*|ne (?:\w+ )?(?:\w+ )?plus|"
     r"pas interess\w*|laissez?[- ]moi|"

@@ -143,8 +143,8 @@ def test_a_token_of_the_bot_connector_for_our_bot_is_accepted() -> None:
     [
         ({"iss": "https://sts.windows.net/tenant-1/"}, Refusal.STRANGER),
         ({"aud": "another-bot"}, Refusal.STRANGER),
-        ({"aud": None}, Refusal.MALFORMED),
-        ({"exp": None}, Refusal.MALFORMED),
+        ({"aud": None}, Refusal.STRANGER),
+        ({"exp": None}, Refusal.STALE),
         ({"exp": int(NOW.timestamp()) - 301}, Refusal.STALE),
         ({"nbf": int(NOW.timestamp()) + 301}, Refusal.STALE),
         ({"serviceurl": "https://smba.trafficmanager.net/other/"}, Refusal.STRANGER),
