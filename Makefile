@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo replay test soak lint format bench serve lock clean
+.PHONY: help setup demo replay test soak chaos lint format bench serve lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test: $(READY) ## Run the tests, on SQLite and on a real PostgreSQL
 
 soak: $(READY) ## Run the long tests too
 	@$(BIN)/pytest -n 2 --soak
+
+chaos: $(READY) ## Kill 500 workers while providers fail, and count what arrived
+	@$(BIN)/python -m tests.faults.chaos
 
 lint: $(READY) ## Check style, types, imports and content
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
 
 from sqlalchemy import Connection, select
 
@@ -54,6 +56,14 @@ POINTS = (
 
 _LINKS = LinkSigner("a link secret for tests, 32 bytes", None, "https://learn.example")
 _CARD = {"type": "AdaptiveCard", "version": "1.4", "body": [{"type": "TextBlock", "text": "Two minutes a day"}]}
+_TEMPLATE = EmailTemplate(
+    subject="Two minutes a day",
+    html="<p>Hello ~name~, two minutes.</p>",
+    text="Hello ~name~, two minutes.",
+    sender_name="Learning",
+    sender_address="learning@example.org",
+    tags=("~name~",),
+)
 _BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "Two minutes a day"}}]
 
 
@@ -81,7 +91,7 @@ class Post:
 
 def adapter_of(channel: Channel, variables: Mapping[str, str]) -> ChannelAdapter:
     """The real adapter of a channel, as an installation puts it together, without a limit to its speed."""
-    given = {name.removeprefix("PUSHPULL_").lower(): value for name, value in variables.items()}
+    given: dict[str, Any] = {name.removeprefix("PUSHPULL_").lower(): value for name, value in variables.items()}
     given |= {"channels": channel.value, "twilio_per_second": "0", "teams_per_second": "0", "slack_per_second": "0"}
     chosen = Settings(_env_file=None, **given)
     made = adapters(chosen, clock=lambda: datetime.now(UTC), accounts=accounts_of(chosen), links=_LINKS)
@@ -97,14 +107,6 @@ class RealCourier(PlainCourier):
 
     def __init__(self, adapter: ChannelAdapter, post: Post, *, reached: Callable[[str], None]) -> None:
         self._adapter, self._post, self._reached = adapter, post, reached
-        self._template = EmailTemplate(
-            subject="Two minutes a day",
-            html="<p>Hello ~name~, two minutes.</p>",
-            text="Hello ~name~, two minutes.",
-            sender_name="Learning",
-            sender_address="learning@example.org",
-            tags=("~name~",),
-        )
 
     def request_size(self, channel: str) -> int:
         return self._post.request_size
@@ -115,7 +117,7 @@ class RealCourier(PlainCourier):
     def write(self, connection: Connection, batch: Batch) -> Mapping[int, object]:
         address = ADDRESS[Channel(batch.channel)]
         mine = [row.learner_id for row in batch.rows]
-        to = dict(connection.execute(select(learner.c.id, address).where(learner.c.id.in_(mine))).all())
+        to: dict[int, str] = dict(connection.execute(select(learner.c.id, address).where(learner.c.id.in_(mine))).all())
         return {each: (delivery_id(batch.wave_id, batch.rotation, each), to[each]) for each in mine}
 
     def carry(
@@ -129,40 +131,45 @@ class RealCourier(PlainCourier):
         send_at: datetime | None = None,
     ) -> Sequence[Outcome]:
         self._reached(BEFORE_THE_CALL)
-        outgoing = [self._outgoing(handover, *message) for message in messages]
-        outcomes = self._adapter.send(outgoing, deadline=deadline, not_before=not_before)
+        written = [self._outgoing(handover, *cast(tuple[str, str], message)) for message in messages]
+        outcomes = self._adapter.send(written, deadline=deadline, not_before=not_before)
         self._reached(AFTER_THE_CALL)
         return outcomes
 
     def _outgoing(self, handover: Handover, delivery: str, to: str) -> OutgoingMessage:
-        channel = self._post.channel
-        conversation = None
-        if channel is Channel.TEAMS:
-            tenant = self._post.variables["PUSHPULL_TEAMS_TENANT_ID"]
-            conversation = Conversation(self._post.variables["PUSHPULL_BOT_URL"], f"29:{to}", tenant_id=tenant)
-        return OutgoingMessage(
-            delivery_id=delivery,
-            handover_id=handover.id.hex,
-            channel=channel,
-            to=to,
-            to_name="",
-            family="safety",
-            body=self._body(delivery),
-            campaign="safety",
-            conversation=conversation,
-        )
+        return outgoing(self._post, delivery, to, handover.id)
 
-    def _body(self, delivery: str) -> Body:
-        wave, rotation, person = map(int, delivery.split("-"))
-        match self._post.channel:
-            case Channel.EMAIL:
-                return SharedEmail(self._template, {"~name~": f"learner {person}"})
-            case Channel.SMS:
-                link = _LINKS.landing_url(person, 1, None, wave, rotation, self._post.now + timedelta(days=30))
-                return SmsBody(f"Two minutes: {link}")
-            case Channel.TEAMS:
-                return CardBody(json.dumps(_CARD), "Two minutes a day")
-        return CardBody(json.dumps(_BLOCKS), "Two minutes a day")
+
+def outgoing(post: Post, delivery: str, to: str, handover_id: UUID) -> OutgoingMessage:
+    """A short message over the post's channel."""
+    conversation = None
+    if post.channel is Channel.TEAMS:
+        tenant = post.variables["PUSHPULL_TEAMS_TENANT_ID"]
+        conversation = Conversation(post.variables["PUSHPULL_BOT_URL"], f"29:{to}", tenant_id=tenant)
+    return OutgoingMessage(
+        delivery_id=delivery,
+        handover_id=handover_id.hex,
+        channel=post.channel,
+        to=to,
+        to_name="",
+        family="safety",
+        body=_body(post, delivery),
+        campaign="safety",
+        conversation=conversation,
+    )
+
+
+def _body(post: Post, delivery: str) -> Body:
+    wave, rotation, person = map(int, delivery.split("-"))
+    match post.channel:
+        case Channel.EMAIL:
+            return SharedEmail(_TEMPLATE, {"~name~": f"learner {person}"})
+        case Channel.SMS:
+            link = _LINKS.landing_url(person, 1, None, wave, rotation, post.now + timedelta(days=30))
+            return SmsBody(f"Two minutes: {link}")
+        case Channel.TEAMS:
+            return CardBody(json.dumps(_CARD), "Two minutes a day")
+    return CardBody(json.dumps(_BLOCKS), "Two minutes a day")
 
 
 def work(post: Post, *, dies_at: str | None = None, at_visit: int = 1) -> DrainResult:

@@ -12,12 +12,13 @@ from pushpull.learners.vocabulary import Channel
 from tests.ledger.builders import ALWAYS, DAWN, a_campaign, a_learner, a_wave, planned
 
 
-def recruits(connection: Connection, number: int, *, first: int = 0) -> list[int]:
+def recruits(connection: Connection, number: int, *, first: int = 0, zone: str = "Europe/Berlin") -> list[int]:
     """So many learners with an address on every channel, who said yes to text messages."""
     found = []
     for place in range(first, first + number):
         learner_id = a_learner(
             connection,
+            zone=zone,
             phone=f"+4915{place:08}",
             slack_id=f"U{place:08}",
             teams_id=f"aaaaaaaa-bbbb-4ccc-8ddd-{place:012}",

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from pushpull.db import reading
 from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.drain import Step
 from pushpull.ledger.reconcile import Patience, Reconciled, parked, reap, reconcile
 from pushpull.ledger.vocabulary import DeliveryState
 from tests.faults import doomed
@@ -124,11 +125,11 @@ def _comes_out_right(engine: Engine, standin: StandIn, post: doomed.Post, everyb
 
 #: How many of a batch of eight, in handovers of four, nobody knows the outcome of when a worker dies there.
 UNKNOWN = {
-    doomed.Step.INTENDED: 8,
+    Step.INTENDED: 8,
     doomed.BEFORE_THE_CALL: 8,
     doomed.AFTER_THE_CALL: 8,
-    doomed.Step.CALLED: 8,
-    doomed.Step.RECORDED: 4,
+    Step.CALLED: 8,
+    Step.RECORDED: 4,
 }
 
 

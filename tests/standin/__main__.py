@@ -12,7 +12,8 @@ from tests.standin.variables import variables
 def _tell(standin: StandIn) -> None:
     print(f"http://127.0.0.1:{standin.port}", flush=True)
     for name, value in variables(standin).items():
-        print(f"export {name}={value}", flush=True)
+        print(f"export {name}={value}")
+    print(flush=True)
 
 
 if __name__ == "__main__":

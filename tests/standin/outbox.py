@@ -4,6 +4,7 @@
 
     GET  /                     what was taken, newest first
     GET  /_standin/taken       the same as JSON
+    GET  /_standin/faults      how often each fault struck, by provider, with all requests beside them
     GET  /_standin/violations  broken descriptions
     POST /_standin/faults      a rule (tests.standin.faults.Rule) as JSON
     POST /_standin/callbacks   make those that are owed; {"to": address, "copies": 2, "shuffled_by": 7}
@@ -13,6 +14,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,8 @@ def control(standin: StandIn, request: Request) -> Reply:
             return Reply(200, {name: taken_by(standin, name) for name in standin.providers})
         case "GET", "/_standin/violations":
             return Reply(200, standin.violations)
+        case "GET", "/_standin/faults":
+            return Reply(200, struck(standin))
         case "POST", "/_standin/faults":
             return _faulted(standin, request)
         case "POST", "/_standin/callbacks":
@@ -71,6 +75,16 @@ def control(standin: StandIn, request: Request) -> Reply:
 def taken_by(standin: StandIn, name: str) -> list[dict[str, Any]]:
     """What a provider took, as JSON can say it."""
     return [dataclasses.asdict(message) for message in standin.providers[name].taken()]
+
+
+def struck(standin: StandIn) -> dict[str, dict[str, int]]:
+    """How often each fault struck, by provider; ``requests`` counts them all."""
+    found = {}
+    for name in standin.providers:
+        exchanges = standin.exchanges(name)
+        counts = Counter(each.fault.value for each in exchanges if each.fault)
+        found[name] = {"requests": len(exchanges), **counts}
+    return found
 
 
 def _faulted(standin: StandIn, request: Request) -> Reply:

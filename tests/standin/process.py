@@ -49,10 +49,11 @@ class Remote:
 
     Args:
         base_url: ``http://127.0.0.1:port``.
+        variables: the settings that point at it.
     """
 
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url
+    def __init__(self, base_url: str, variables: Mapping[str, str]) -> None:
+        self.base_url, self.variables = base_url, variables
 
     def taken(self) -> Mapping[str, list[dict[str, Any]]]:
         """What every provider took, by its name."""
@@ -61,6 +62,10 @@ class Remote:
     def violations(self) -> list[str]:
         """How requests broke their provider's description."""
         return self._ask("GET", "violations")  # type: ignore[no-any-return]
+
+    def struck(self) -> Mapping[str, dict[str, int]]:
+        """How often each fault struck, by provider; ``requests`` counts them all."""
+        return self._ask("GET", "faults")  # type: ignore[no-any-return]
 
     def fault(self, *faults: Fault, **rule: Any) -> None:
         """Let something go wrong; see :class:`tests.standin.faults.Rule`."""
@@ -97,7 +102,11 @@ def standin_process(*, is_checking: bool = True) -> Iterator[Remote]:
         address = process.stdout.readline().strip()
         if not address.startswith("http://"):
             raise RuntimeError(f"the stand-in did not start: {address!r}")
-        yield Remote(address)
+        variables = {}
+        while line := process.stdout.readline().strip():  # up to the empty one
+            name, _, value = line.removeprefix("export ").partition("=")
+            variables[name] = value
+        yield Remote(address, variables)
     finally:
         process.terminate()
         process.wait(20)
