@@ -85,7 +85,9 @@ def cards_to_close(connection: Connection, *, now: datetime, limit: int) -> list
             ),
         )
         .where(
+            # The second follows from those below it; said, so that the database need not look at everybody who is done.
             lifecycle.c.completed_at <= now,
+            lifecycle.c.completed_at >= now - OLDEST,
             lifecycle.c.completed_at >= delivery.c.settled_at,
             delivery.c.channel == Channel.TEAMS.value,
             delivery.c.state.in_([DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value]),
