@@ -1,54 +1,38 @@
 """Settings: every knob of an installation, read from ``PUSHPULL_*`` variables or a ``.env`` file.
 
 Each field's description is its documentation: ``pushpull doctor`` and ``.env.example`` are made from it.
+What real channels need to be set is held in :mod:`pushpull.settings.real_channels`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pushpull.settings.real_channels import (
+    ADDRESSES,
+    CREDENTIALS,
+    SANDBOX,
+    checked_address,
+    checked_channels,
+    checked_webhook_key,
+    is_this_machine,
+    names_in,
+    problems,
+)
+
+__all__ = ["CREDENTIALS", "SANDBOX", "SANDBOX_KEY", "Settings", "is_this_machine", "names_in", "settings"]
+
 #: Where the repository's own content lives, when no other folder is named.
-_CONTENT = Path(__file__).resolve().parent.parent / "content"
+_CONTENT = Path(__file__).resolve().parent.parent.parent / "content"
 
 #: A key that is public on purpose: enough for the sandbox, refused wherever real messages leave.
 SANDBOX_KEY = "sandbox-only-not-a-secret"
-
-#: What PUSHPULL_CHANNELS says while nothing leaves the machine.
-SANDBOX = "sandbox"
-#: The channels with a real provider, and the settings without which it cannot be spoken to.
-CREDENTIALS: Mapping[str, Sequence[str]] = {
-    "email": ("sendgrid_api_key",),
-    "teams": ("teams_tenant_id", "teams_client_id", "teams_client_secret"),
-    "sms": ("twilio_account_sid", "twilio_auth_token", "twilio_messaging_service_sid"),
-    "slack": ("slack_bot_token",),
-}
-#: The settings that say where a channel's messages are sent.
-_ADDRESSES: Mapping[str, Sequence[str]] = {
-    "email": ("sendgrid_url",),
-    "teams": ("bot_url", "graph_url"),
-    "sms": ("twilio_url",),
-    "slack": ("slack_url",),
-}
-#: What the values of some settings begin with, to find those that were mistaken for each other.
-_BEGINNINGS: Mapping[str, str] = {
-    "sendgrid_api_key": "SG.",
-    "twilio_account_sid": "AC",
-    "twilio_messaging_service_sid": "MG",
-    "slack_bot_token": "xoxb-",
-}
-#: A public key on the curve P-256 as SubjectPublicKeyInfo (RFC 5480): so many bytes.
-_P256_BYTES = 91
 
 
 class Settings(BaseSettings):
@@ -203,30 +187,12 @@ class Settings(BaseSettings):
     @field_validator("channels")
     @classmethod
     def _channels_exist(cls, value: str) -> str:
-        named = _listed(value)
-        unknown = [name for name in named if name != SANDBOX and name not in CREDENTIALS]
-        if unknown or not named:
-            offer = f"write {SANDBOX}, or one or more of {', '.join(CREDENTIALS)}, with commas between"
-            raise ValueError(f"{', '.join(map(repr, unknown)) or 'nothing'} is no channel; {offer}")
-        if SANDBOX in named and len(named) > 1:
-            raise ValueError(f"{SANDBOX} stands alone: a channel that is not listed sends nothing anyway")
-        if len(set(named)) < len(named):
-            raise ValueError("a channel is named twice")
-        return ",".join(named)
+        return ",".join(checked_channels(value))
 
     @field_validator("sendgrid_webhook_key", "sendgrid_webhook_key_previous")
     @classmethod
     def _is_a_public_key(cls, value: str) -> str:
-        try:
-            size = len(base64.b64decode(value, validate=True))
-        except (binascii.Error, ValueError):
-            size = -1
-        if value and size != _P256_BYTES:
-            raise ValueError(
-                "this is not the verification key of a signed event webhook; copy it from SendGrid's "
-                "Settings → Mail Settings → Event Webhook → Signature Verification"
-            )
-        return value
+        return checked_webhook_key(value)
 
     @field_validator("email_plan_ahead_minutes")
     @classmethod
@@ -238,17 +204,12 @@ class Settings(BaseSettings):
     @field_validator("sendgrid_url", "twilio_url", "slack_url", "login_url", "graph_url", "bot_url", "teams_openid_url")
     @classmethod
     def _secrets_travel_encrypted(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if not parts.hostname or parts.scheme not in {"http", "https"}:
-            raise ValueError("this is not an address such as https://api.example.com")
-        if parts.scheme == "http" and not is_this_machine(value):
-            raise ValueError("credentials would travel unencrypted; write https://")
-        return value
+        return checked_address(value)
 
     @model_validator(mode="after")
     def _can_really_send(self) -> Settings:
-        if problems := list(_problems(self)):
-            raise ValueError("; ".join(problems))
+        if found := list(problems(self)):
+            raise ValueError("; ".join(found))
         return self
 
     @property
@@ -264,7 +225,7 @@ class Settings(BaseSettings):
     @property
     def real_channels(self) -> tuple[str, ...]:
         """The channels that speak to their real provider."""
-        return () if self.is_sandbox else tuple(_listed(self.channels))
+        return () if self.is_sandbox else names_in(self.channels)
 
     @property
     def outward_channels(self) -> tuple[str, ...]:
@@ -272,56 +233,8 @@ class Settings(BaseSettings):
         return tuple(
             name
             for name in self.real_channels
-            if not all(is_this_machine(getattr(self, address)) for address in _ADDRESSES[name])
+            if not all(is_this_machine(getattr(self, address)) for address in ADDRESSES[name])
         )
-
-
-def is_this_machine(url: str) -> bool:
-    """Whether an address is of this machine alone, as a stand-in's is."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    """The names of a comma-separated setting."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _listed(channels: str) -> list[str]:
-    return [name.lower() for name in names_in(channels)]
-
-
-def _problems(chosen: Settings) -> Iterator[str]:
-    """What keeps the listed channels from sending, in words that never repeat a secret."""
-    if chosen.is_sandbox:
-        return
-    for channel in chosen.real_channels:
-        missing = [] if chosen.credentials_block else [n for n in CREDENTIALS[channel] if not _text(chosen, n)]
-        if missing:
-            names = ", ".join(f"PUSHPULL_{name.upper()}" for name in missing)
-            yield f"the channel {channel} needs {names} (or PUSHPULL_CREDENTIALS_BLOCK); see docs/channels.md"
-        for name in CREDENTIALS[channel]:
-            beginning, text = _BEGINNINGS.get(name, ""), _text(chosen, name)
-            if text and not text.startswith(beginning):
-                yield f"PUSHPULL_{name.upper()} must begin with {beginning}: is it another one's value?"
-    real = chosen.outward_channels
-    if not real:
-        return  # a rehearsal against a stand-in
-    if is_this_machine(chosen.base_url):
-        yield f"PUSHPULL_BASE_URL is of this machine alone: nobody who gets a message by {real[0]} can open its links"
-        return
-    if chosen.link_key_is_public:
-        yield "PUSHPULL_LINK_KEY is still the public one, with which anybody can sign links; set 32 random bytes"
-    if not chosen.base_url.startswith("https://"):
-        yield "PUSHPULL_BASE_URL must begin with https:// once real messages carry its links"
-
-
-def _text(chosen: Settings, name: str) -> str:
-    value = getattr(chosen, name)
-    return value.get_secret_value() if isinstance(value, SecretStr) else value or ""
 
 
 @lru_cache
