@@ -9,6 +9,8 @@ from tests.standin.engine import StandIn
 #: What the stand-in's providers take for credentials: nobody else's.
 TENANT = "0f0e0d0c-0b0a-4908-8706-050403020100"
 CLIENT = "11111111-2222-4333-8444-555555555555"
+#: The bot's app in the tenant's catalogue.
+APP = "22222222-3333-4444-8555-666666666666"
 
 
 def variables(standin: StandIn) -> Mapping[str, str]:
@@ -38,6 +40,8 @@ def _teams(base: str) -> Mapping[str, str]:
         "PUSHPULL_TEAMS_TENANT_ID": TENANT,
         "PUSHPULL_TEAMS_CLIENT_ID": CLIENT,
         "PUSHPULL_TEAMS_CLIENT_SECRET": "stand-in",
+        "PUSHPULL_TEAMS_APP_ID": APP,
+        "PUSHPULL_TEAMS_OPENID_URL": f"{base}/login/v1/.well-known/openidconfiguration",
     }
 
 

@@ -19,8 +19,7 @@ from pushpull.ledger.messages import CardBody, Conversation, OutgoingMessage
 from pushpull.ledger.outcomes import Outcome
 from tests.standin.engine import StandIn
 from tests.standin.microsoft import BotConnector, Graph, Login
-from tests.standin.microsoft.graph import APP
-from tests.standin.variables import CLIENT, TENANT
+from tests.standin.variables import APP, CLIENT, TENANT
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HANDOVER = UUID("12345678-1234-4123-8123-123456789abc").hex

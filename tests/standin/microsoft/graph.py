@@ -13,9 +13,7 @@ import orjson
 
 from tests.standin.microsoft.passes import Gate, refusal
 from tests.standin.provider import Provider, Reply, Request, Taken
-
-#: The bot's app in the tenant's catalogue.
-APP = "22222222-3333-4444-8555-666666666666"
+from tests.standin.variables import APP
 
 _USER = re.compile(r"(?:/v1\.0)?/users/([^/]+)/(.+)")
 
