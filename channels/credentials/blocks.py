@@ -1,19 +1,16 @@
-"""Credentials as Prefect blocks: kept encrypted by the Prefect server, edited in its UI.
+"""The types of blocks: one per provider, each with its account, its official client and a check.
 
-Register the types with ``prefect block register -m channels.credentials``; ``pushpull setup blocks`` does so too and
-saves the present variables. A block holds what identifies and authenticates; addresses and speeds stay ``PUSHPULL_``
-variables. Importing this module needs no server.
+A block holds what identifies and authenticates; addresses and speeds stay ``PUSHPULL_`` variables.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 import msal
 from prefect.blocks.core import Block
-from prefect.settings import get_current_settings
 from pydantic import Field, HttpUrl, SecretStr
 from sendgrid import SendGridAPIClient
 from slack_sdk import WebClient
@@ -38,10 +35,6 @@ from pushpull.settings import CREDENTIALS, Settings, settings
 _CLIENT_SECONDS = 30
 _NO_SECRET = SecretStr("")
 _Account = TypeVar("_Account")
-
-
-class CredentialsMissing(ValueError):
-    """Credentials that should be in Prefect blocks cannot be had."""
 
 
 class ProviderCredentials(Block, ABC):
@@ -258,76 +251,6 @@ class SlackCredentials(ProviderCredentials):
 BLOCKS: Mapping[Channel, type[ProviderCredentials]] = {
     block._channel: block for block in (SendGridCredentials, TeamsCredentials, TwilioCredentials, SlackCredentials)
 }
-
-
-def with_blocks(chosen: Settings, channels: Iterable[Channel] | None = None) -> Settings:
-    """The settings with the credentials of the blocks they name in place of the variables.
-
-    Args:
-        channels: whose blocks; those that are listed where left out.
-
-    Raises:
-        CredentialsMissing: a block is not there, or Prefect does not answer.
-    """
-    _require_server()
-    for channel in map(Channel, chosen.real_channels) if channels is None else channels:
-        chosen = _loaded(BLOCKS[channel], chosen.credentials_block).over(chosen)
-    return chosen
-
-
-def save_blocks(chosen: Settings, name: str) -> Sequence[Channel]:
-    """Register every type of block, and save the credentials of the variables under a name, over what it held.
-
-    Returns:
-        The channels whose credentials were saved.
-
-    Raises:
-        CredentialsMissing: Prefect does not answer.
-    """
-    _require_server()
-    saved = []
-    for channel, block in BLOCKS.items():
-        found = block.of(chosen)
-        try:
-            if found is None:
-                block.register_type_and_schema(_sync=True)  # type: ignore[call-arg]  # see _loaded
-            else:
-                found.save(name, overwrite=True, _sync=True)  # type: ignore[call-arg]
-                saved.append(channel)
-        except Exception as error:  # Prefect has no common error for what it could not do
-            raise CredentialsMissing(_unreachable(error)) from error
-    return saved
-
-
-def _require_server() -> None:
-    """Without an address Prefect would start a server of its own, which knows no block of anybody."""
-    if not get_current_settings().api.url:
-        raise CredentialsMissing(
-            "credentials in Prefect blocks need a Prefect server: set PREFECT_API_URL to its address"
-        )
-
-
-def _loaded(block: type[ProviderCredentials], name: str) -> ProviderCredentials:
-    try:
-        # Never as a coroutine, whatever loop this runs in: `_sync` is eaten by Prefect's dispatch.
-        found: ProviderCredentials = block.load(name, _sync=True)  # type: ignore[call-arg, assignment]
-        return found
-    except ValueError as error:
-        kind = block.get_block_type_name()
-        raise CredentialsMissing(
-            f"PUSHPULL_CREDENTIALS_BLOCK is {name!r}, and there is no usable block of that name and of the type "
-            f"{kind!r} on the Prefect server. Make one in its UI, or run `pushpull setup blocks` where the variables "
-            "are set."
-        ) from error
-    except Exception as error:  # as above
-        raise CredentialsMissing(_unreachable(error)) from error
-
-
-def _unreachable(error: Exception) -> str:
-    return (
-        f"the Prefect server does not hand the credentials over ({type(error).__name__}): "
-        "is it running, and are PREFECT_API_URL and PREFECT_API_AUTH_STRING right?"
-    )
 
 
 def _or_none(value: object) -> object:
