@@ -42,14 +42,16 @@ def an_account(standin: StandIn, **fields: Any) -> MicrosoftAccount:
     return MicrosoftAccount(**values)
 
 
-def a_channel(standin: StandIn, *, has_tokens: bool = False, **fields: Any) -> TeamsChannel:
+def a_channel(
+    standin: StandIn, *, has_tokens: bool = False, feed_per_second: float = 5.0, **fields: Any
+) -> TeamsChannel:
     """The channel; with tokens already, where a test measures time."""
     account = an_account(standin, **fields)
     tokens = Tokens(account)
     if has_tokens:
         for scope in (BOT_SCOPE, GRAPH_SCOPE):
             tokens.token(scope, deadline=time.monotonic() + 10)
-    return TeamsChannel(account, clock=lambda: NOW, tokens=tokens)
+    return TeamsChannel(account, clock=lambda: NOW, tokens=tokens, feed_per_second=feed_per_second)
 
 
 def a_conversation(standin: StandIn, name: str = "ada", *, is_open: bool = True) -> Conversation:
