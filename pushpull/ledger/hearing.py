@@ -6,19 +6,21 @@ Every effect is one that stands the same after hearing the news twice, late or i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress as suppress_error
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, select
 
 from pushpull.learners.consent import UnknownLearner, lift, opt_in, opt_out, suppress
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import ANY_FAMILY, Channel, SuppressionReason
 from pushpull.ledger.campaigns import pause_channel
 from pushpull.ledger.conversations import forget, learn
-from pushpull.ledger.events import DeliveryFact, about_nothing_known, record_facts
+from pushpull.ledger.events import record_facts
 from pushpull.ledger.news import Address, BotInstalled, BotRemoved, ChannelLost, DeliveryName, News, Told, Word
 from pushpull.ledger.reach import ADDRESS
+from pushpull.ledger.reports import DeliveryFact, about_nothing_known, of_deliveries
 from pushpull.ledger.tables import contact, delivery, handover, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, CallbackState, EventKind
 
@@ -74,21 +76,35 @@ def locate(connection: Connection, news: Sequence[News]) -> Located:
 
 
 def hear(
-    connection: Connection, news: Sequence[News], located: Located, *, now: datetime
-) -> tuple[CallbackState, str | None]:
-    """Let the news of one event take effect.
+    connection: Connection, events: Sequence[Sequence[News]], located: Located, *, now: datetime
+) -> list[tuple[CallbackState, str | None]]:
+    """Let the news of some events take effect.
 
     Returns:
-        What became of the event, and a note for a person who looks at it.
+        What became of each event, and a note for a person who looks at it.
     """
+    told = [each for news in events for each in news if isinstance(each, Told)]
+    targets = [target for each in told for target in located.targets.get(each, [])]
+    record_facts(connection, [target.fact for target in targets if target.fact is not None])
+    return [_hear(connection, news, located, now=now) for news in events]
+
+
+def _hear(
+    connection: Connection, news: Sequence[News], located: Located, *, now: datetime
+) -> tuple[CallbackState, str | None]:
+    """All but the facts."""
     if not news:
         return CallbackState.IGNORED, None
     is_known, note = True, None
     for each in news:
         match each:
             case Told():
-                is_known &= _hear_told(connection, each, located.targets.get(each, []))
+                targets = located.targets.get(each, [])
+                is_known &= bool(targets)
                 note = FOR_A_PERSON.get(each.word, note) if each.word else note
+                for target in targets:
+                    with suppress_error(UnknownLearner):  # erased since: there is nobody to write to
+                        _say(connection, each, target)
             case BotInstalled(reference):
                 learn(connection, [reference])
             case BotRemoved(address, at):
@@ -96,17 +112,6 @@ def hear(
             case ChannelLost(channel, reason, _):
                 pause_channel(connection, channel.value, reason=reason, at=now)
     return (CallbackState.FOLDED if is_known else CallbackState.ORPHAN), note
-
-
-def _hear_told(connection: Connection, told: Told, targets: Sequence[Target]) -> bool:
-    for target in targets:
-        if target.fact is not None:
-            record_facts(connection, [target.fact])
-        try:
-            _say(connection, told, target)
-        except UnknownLearner:
-            continue  # erased since: there is nobody to write to
-    return bool(targets)
 
 
 def _say(connection: Connection, told: Told, target: Target) -> None:
@@ -136,19 +141,12 @@ def _stop(connection: Connection, told: Told, target: Target, reason: Suppressio
 def _of_deliveries(connection: Connection, told: Sequence[Told]) -> dict[Told, list[Target]]:
     wanted = {each: _fact(each, each.about) for each in told if isinstance(each.about, DeliveryName)}
     unknown = about_nothing_known(connection, list(wanted.values()))
-    keys = sorted({fact.delivery for fact in wanted.values() if fact not in unknown})
     scopes: dict[tuple[int, int, int], tuple[str | None, str]] = {}
-    for start in range(0, len(keys), 200):
-        mine = or_(
-            *(
-                and_(delivery.c.wave_id == w, delivery.c.rotation == r, delivery.c.learner_id == person)
-                for w, r, person in keys[start : start + 200]
-            )
-        )
+    for condition in of_deliveries({fact.delivery for fact in wanted.values() if fact not in unknown}):
         rows = connection.execute(
             select(delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id, delivery.c.channel, wave.c.family)
             .select_from(delivery.join(wave, wave.c.id == delivery.c.wave_id))
-            .where(mine)
+            .where(condition)
         )
         scopes |= {(row.wave_id, row.rotation, row.learner_id): (row.channel, row.family) for row in rows}
     return {

@@ -8,6 +8,7 @@ stores it: whoever is told "received" may rely on it. What news do is here; what
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
@@ -18,10 +19,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pushpull.db import insert_into, writing
 from pushpull.ledger.events import lock_for
-from pushpull.ledger.hearing import hear, locate
+from pushpull.ledger.hearing import Located, hear, locate
 from pushpull.ledger.news import News, ProviderEvent, is_urgent
 from pushpull.ledger.tables import callback
 from pushpull.ledger.vocabulary import CallbackState
+
+_LOG = logging.getLogger(__name__)
 
 #: Reads an event: provider, body, time of receipt. May raise whatever it likes about what it cannot read.
 Normalise = Callable[[str, str, datetime], Sequence[News]]
@@ -34,6 +37,9 @@ ORPHANS_REST = timedelta(minutes=5)
 
 #: How long bodies are kept: they hold addresses and what people wrote.
 BODIES_LIVE = timedelta(days=30)
+
+#: What became of an event, and a note for a person who looks at it.
+Became = tuple[CallbackState, str | None]
 
 _AT_ONCE = 1_000
 _PRUNED = ""
@@ -178,27 +184,42 @@ def _read(row: Row[tuple[int, str, str, datetime]], normalise: Normalise) -> Seq
 def _fold(
     connection: Connection, rows: Sequence[Row[tuple[int, str, str, datetime]]], normalise: Normalise, *, now: datetime
 ) -> Counter[CallbackState]:
-    """Fold events: each in a savepoint of its own, so that one nobody can fold does not sink the others."""
+    """Fold events all at once, or one by one, so that one nobody can fold does not sink the others."""
     read = [(row.id, _read(row, normalise)) for row in rows]
-    heard = {row_id: news for row_id, news in read if news is not None}
-    located = locate(connection, [each for news in heard.values() for each in news])
+    located = locate(connection, [each for _, news in read for each in news or ()])
     lock_for(connection, located.facts, learner_ids=located.learner_ids)
-    became: dict[tuple[CallbackState, str | None], list[int]] = {}
-    for row_id, news in read:
-        state = CallbackState.POISON
-        note: str | None = "unreadable"
-        if news is not None:
-            try:
-                with connection.begin_nested():
-                    state, note = hear(connection, news, located, now=now)
-            except _NOT_ITS_FAULT:
-                raise
-            except Exception as error:  # noqa: BLE001  # kept as poison, with what went wrong
-                note = type(error).__name__
-        became.setdefault((state, note or None), []).append(row_id)
-    for (state, note), ids in became.items():
+    heard = [(row_id, news) for row_id, news in read if news is not None]
+    became: dict[int, Became] = dict.fromkeys((row_id for row_id, _ in read), (CallbackState.POISON, "unreadable"))
+    together = _heard(connection, heard, located, now=now)
+    if together is not None:
+        became |= together
+    else:
+        for each in heard:
+            alone = _heard(connection, [each], located, now=now)
+            became |= alone if alone is not None else {each[0]: (CallbackState.POISON, "cannot be folded")}
+    by_end: dict[Became, list[int]] = {}
+    for row_id, end in became.items():
+        by_end.setdefault(end, []).append(row_id)
+    for (state, note), ids in by_end.items():
         _mark(connection, ids, state, note=note, at=now)
-    return Counter({state: sum(len(ids) for (each, _), ids in became.items() if each is state) for state, _ in became})
+    return Counter(state for state, _ in became.values())
+
+
+def _heard(
+    connection: Connection, events: Sequence[tuple[int, Sequence[News]]], located: Located, *, now: datetime
+) -> dict[int, Became] | None:
+    """What became of events, by id; None where they cannot be folded, and nothing was changed."""
+    try:
+        with connection.begin_nested():
+            ends = hear(connection, [news for _, news in events], located, now=now)
+    except _NOT_ITS_FAULT:
+        raise
+    except Exception as error:  # noqa: BLE001  # kept as poison
+        if len(events) == 1:
+            # No message: it may hold what somebody wrote.
+            _LOG.warning("callback cannot be folded", extra={"callback": events[0][0], "error": type(error).__name__})
+        return None
+    return {row_id: end for (row_id, _), end in zip(events, ends, strict=True)}
 
 
 def _mark(connection: Connection, ids: Sequence[int], state: CallbackState, *, note: str | None, at: datetime) -> None:

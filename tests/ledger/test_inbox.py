@@ -198,9 +198,9 @@ def test_an_event_that_cannot_be_written_is_poison_and_leaves_nothing_half_done(
     told(engine, *(an_event(wave_id, each, "delivered") for each in people))
     heard = inbox.hear
 
-    def failing(connection: Any, news: Any, located: Any, *, now: datetime) -> Any:
-        result = heard(connection, news, located, now=now)
-        if any(each.about.learner_id == people[1] for each in news):
+    def failing(connection: Any, events: Any, located: Any, *, now: datetime) -> Any:
+        result = heard(connection, events, located, now=now)
+        if any(each.about.learner_id == people[1] for news in events for each in news):
             connection.execute(select(func.no_such_function()))
         return result
 
