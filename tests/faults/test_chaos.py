@@ -9,7 +9,7 @@ from tests.faults.chaos import Plan, chaos
 
 @pytest.fixture
 def server(postgres_url: str) -> str:
-    return postgres_url.split("#")[0]
+    return postgres_url.split("#", maxsplit=1)[0]
 
 
 def test_whatever_fails_and_whoever_dies_everybody_is_sent_to_once(server: str) -> None:
