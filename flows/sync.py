@@ -46,5 +46,6 @@ async def sync(
     reap_silent()
     settle_uncertain(now)
     close_waves(now)
+    moved = {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}
     close_cards(now)
-    return {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}
+    return moved
