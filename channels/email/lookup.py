@@ -27,8 +27,8 @@ from channels.email.requests import DELIVERY, HANDOVER, wave_category
 from channels.wire import Failure, NothingSent
 from pushpull.ledger.outcomes import ChannelStopped, Evidence, Finding, Question
 
-#: SendGrid is sure to cancel a batch only so long before it is due.
-CANCEL_AHEAD = timedelta(minutes=10)
+#: SendGrid is sure to cancel a batch only 10 minutes before it is due; a minute more covers clocks and the asking.
+CANCEL_AHEAD = timedelta(minutes=11)
 
 #: How long after its time planned mail may still come into the logs.
 SETTLES_AFTER = timedelta(minutes=15)
