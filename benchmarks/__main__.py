@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from benchmarks.measuring import measure
 from benchmarks.population import populate
 from tests import postgres
 
-NAMES = ("planning", "importing", "delivery", "memory")
+NAMES = ("planning", "importing", "delivery", "channels", "memory")
 #: As a server of this size would be set up; everything is as durable as by default.
 SERVER = {
     "fsync": "on",
@@ -43,18 +44,20 @@ class Plan:
     Args:
         sizes: audiences, ascending: planning and the worker's memory are measured on each.
         messages: of a delivery run.
+        audience: of a wave through real channels.
         records, people: of an import run.
     """
 
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     messages: int = 40_000
+    audience: int = 100_000
     records: int = 200_000
     people: int = 100_000
     runs: int = 3
     is_whole: bool = True
 
 
-QUICK = Plan(sizes=(2_000, 20_000), messages=5_000, records=20_000, people=10_000, is_whole=False)
+QUICK = Plan(sizes=(2_000, 20_000), messages=5_000, audience=5_000, records=20_000, people=10_000, is_whole=False)
 
 
 class Bench:
@@ -102,6 +105,55 @@ class Bench:
         target = Target(at_least=5_000, applies=self._plan.is_whole)
         note = f"e-mails of {done.counts['bytes'] / messages / self._plan.runs / 1000:.1f} kB, rendered, kept on disk"
         yield Figure("sandbox delivery", messages, value, "messages/s", each, done.peak_memory, target, note)
+
+    def channels(self) -> Iterator[Figure]:
+        """Waves through the real adapters: against their own bodies prebuilt, and what one would write instead."""
+        size, whole = self._plan.audience, self._plan.is_whole
+        done = measure("channels-sink", url="", size=0, runs=self._plan.runs)
+        ceiling, each = rates(done.counts["requests"], done.seconds)
+        language = "C" if done.counts["sink in C"] else "Python"
+        yield Figure(
+            "the sink alone", done.counts["requests"], ceiling, "requests/s", each, note=f"written in {language}"
+        )
+        kinds = (("shared", 60_000), ("full", 12_000), ("sms", 8_000), ("slack", 8_000), ("teams", 8_000))
+        with self._organisation(size) as url:
+            for kind, least in kinds:
+                done = measure(f"channels-{kind}", url=url, size=size, runs=self._plan.runs)
+                messages = done.counts["messages"]
+                value, each = rates(messages, done.seconds)
+                name = {"shared": "e-mail, shared bodies", "full": "e-mail, a body each"}.get(kind, kind)
+                prebuilt, posting = done.more["prebuilt"], done.more["posting"]
+                note = f"two workers; prebuilt {prebuilt:,.0f}/s with the ledger, {posting:,.0f}/s without it"
+                if kind != "shared":
+                    note += f"; the sink takes {ceiling / value:.1f} × as many"
+                target = Target(at_least=least, applies=whole)
+                yield Figure(name, messages, value, "messages/s", each, done.peak_memory, target, note)
+                target = Target(at_least=0.5, applies=whole and kind == "shared")
+                note = "of the same wave with its bodies prebuilt"
+                yield Figure(f"{name}: ratio", messages, value / prebuilt, "×", target=target, note=note)
+                if kind == "shared":
+                    memory, target = done.peak_memory / _MB, Target(at_most=100)
+                    yield Figure("its workers' memory", messages, memory, "MB", (), done.peak_memory, target)
+            yield from self._pace(url)
+        for peer, name in (("sdk", "peer: the SDK in a loop"), ("prefect", "peer: a Prefect task each")):
+            done = measure(f"channels-{peer}", url="", size=0, runs=self._plan.runs)
+            value, each = rates(done.counts["messages"], done.seconds)
+            yield Figure(name, done.counts["messages"], value, "messages/s", each, note="no ledger, same sink")
+
+    def _pace(self, url: str) -> Iterator[Figure]:
+        whole = self._plan.is_whole
+        done = measure("channels-latency", url=url, size=0, runs=self._plan.runs)
+        took, at_once = statistics.median(done.seconds), done.more["at once"]
+        value, messages = 100 * (took / at_once - 1), done.counts["messages"]
+        target = Target(at_most=20, applies=whole)
+        yield Figure("100 ms of latency", messages, value, "% longer", target=target, note="4 senders per worker")
+        done = measure("channels-pacing", url=url, size=0, runs=1)
+        messages = done.counts["messages"]
+        target, value = Target(at_most=1), 100 * abs(1 - done.more["rate"] / 200)
+        note = f"{done.more['rate']:.1f}/s arrived, by two workers"
+        yield Figure("off the rate of 200/s", messages, value, "%", target=target, note=note)
+        most = done.counts["most in a second"]
+        yield Figure("most in any second", messages, most, "messages", target=Target(at_most=200))
 
     def memory(self) -> Iterator[Figure]:
         """The worker's peak memory by size, and what a finished wave costs when it is replayed."""

@@ -42,7 +42,7 @@ _NOON = timedelta(hours=11)
 def measure(url: str, _size: int, runs: int) -> Measured:
     """Messages into the sandbox: each an .eml with its text and HTML parts, on the disk."""
     with TemporaryDirectory() as folder:
-        here = _installation(url, Path(folder))
+        here = installation(url, Path(folder))
         measured = Measured(memory_before=peak_memory())
         for day in range(runs):
             wave_id = _plan(here, day)
@@ -62,7 +62,7 @@ def measure_memory(url: str, _size: int, _runs: int) -> Measured:
     Once: memory needs no median. The replay is measured three times.
     """
     with TemporaryDirectory() as folder:
-        here = _installation(url, Path(folder))
+        here = installation(url, Path(folder))
         received = Path(folder) / "received"
         sinks: Mapping[Channel, ChannelAdapter] = {each: Sink(each, received) for each in Channel}
         here = replace(here, adapters=sinks)
@@ -103,7 +103,8 @@ def _replay(here: Installation, wave_id: int) -> DrainResult:
     return result
 
 
-def _installation(url: str, folder: Path) -> Installation:
+def installation(url: str, folder: Path) -> Installation:
+    """An installation on this database, whose caps stop no run."""
     return assemble(
         Settings(
             database_url=url,
@@ -127,12 +128,17 @@ def _plan(here: Installation, day: int) -> int:
 
 def _drain(here: Installation, wave_id: int, day: int) -> DrainResult:
     with reading(here.engine) as connection:
-        rules = _terms(connection, wave_id, now=AS_OF + _NOON + timedelta(days=day))
+        rules = the_terms(connection, wave_id, now=AS_OF + _NOON + timedelta(days=day))
         courier = CampaignCourier(connection, here, rules, here.renderer(rules.spec.campaign_key))
     return drain(here.engine, Shard(wave_id), rules, courier, options=here.drain_options(f"bench-{os.getpid()}"))
 
 
-def _terms(connection: Connection, wave_id: int, *, now: datetime) -> Terms:
+def the_terms(connection: Connection, wave_id: int, *, now: datetime) -> Terms:
+    """The terms of a wave.
+
+    Args:
+        now: the campaign's clock, UTC.
+    """
     row = connection.execute(
         select(wave.c.spec, wave.c.campaign_id, wave.c.planned_as_of).where(wave.c.id == wave_id)
     ).one()

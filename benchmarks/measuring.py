@@ -50,6 +50,18 @@ def _measures(name: str) -> Callable[[str, int, int], Measured]:
         from benchmarks import delivery
 
         return delivery.measure if name == "delivery" else delivery.measure_memory
+    if name.startswith("channels-"):
+        from benchmarks import channels
+
+        own: Mapping[str, Callable[[str, int, int], Measured]] = {
+            "latency": channels.measure_latency,
+            "pacing": channels.measure_pacing,
+            "sink": channels.measure_sink,
+            "sdk": channels.measure_sdk,
+            "prefect": channels.measure_prefect,
+        }
+        kind = name.removeprefix("channels-")
+        return own[kind] if kind in own else channels.measure(kind)
     from benchmarks import importing
 
     kinds: Mapping[str, Callable[[str, int, int], Measured]] = {
