@@ -132,6 +132,16 @@ def fold(engine: Engine, normalise: Normalise, *, now: datetime, limit: int = 50
         now: UTC, on the clock events are received by.
         limit: events per transaction.
     """
+    for tries_left in (2, 1, 0):
+        try:
+            return _fold_some(engine, normalise, now=now, limit=limit)
+        except OperationalError:  # two transactions waited for each other, and this one gave way
+            if not tries_left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _fold_some(engine: Engine, normalise: Normalise, *, now: datetime, limit: int) -> Folded:
     with writing(engine) as connection:
         gone = and_(callback.c.state == CallbackState.ORPHAN.value, callback.c.received_at < now - ORPHANS_LIVE)
         expired = connection.execute(
@@ -186,9 +196,13 @@ def _fold(
 ) -> Counter[CallbackState]:
     """Fold events all at once, or one by one, so that one nobody can fold does not sink the others."""
     read = [(row.id, _read(row, normalise)) for row in rows]
-    located = locate(connection, [each for _, news in read for each in news or ()])
-    lock_for(connection, located.facts, learner_ids=located.learner_ids)
     heard = [(row_id, news) for row_id, news in read if news is not None]
+    located = _located(connection, heard)
+    if located is None:
+        found = [(each, _located(connection, [each])) for each in heard]
+        heard = [each for each, alone in found if alone is not None]
+        located = Located({told: whom for _, alone in found if alone for told, whom in alone.targets.items()})
+    lock_for(connection, located.facts, learner_ids=located.learner_ids)
     became: dict[int, Became] = dict.fromkeys((row_id for row_id, _ in read), (CallbackState.POISON, "unreadable"))
     together = _heard(connection, heard, located, now=now)
     if together is not None:
@@ -203,6 +217,17 @@ def _fold(
     for (state, note), ids in by_end.items():
         _mark(connection, ids, state, note=note, at=now)
     return Counter(state for state, _ in became.values())
+
+
+def _located(connection: Connection, events: Sequence[tuple[int, Sequence[News]]]) -> Located | None:
+    """Whom events are about; None where the database cannot be asked about one of them."""
+    try:
+        with connection.begin_nested():
+            return locate(connection, [each for _, news in events for each in news])
+    except _NOT_ITS_FAULT:
+        raise
+    except Exception:  # noqa: BLE001  # as above: kept, and the rest go on
+        return None
 
 
 def _heard(

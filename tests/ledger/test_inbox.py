@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, func, select, update
+from sqlalchemy.exc import OperationalError
 
 from channels.callbacks import sendgrid, twilio
 from channels.callbacks.reading import normalise
@@ -566,3 +567,32 @@ def test_what_was_told_beside_our_own_pages_facts_is_told_apart(engine: Engine) 
     told(engine, an_event(wave_id, someone, "group_unsubscribe"))
     with reading(engine) as connection:
         assert connection.execute(select(func.count()).select_from(delivery_event)).scalar_one() == 2
+
+
+def test_a_fold_that_had_to_give_way_tries_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    wave_id, (someone,) = a_sent_wave(engine)
+    told(engine, an_event(wave_id, someone, "delivered"))
+    heard, tries = inbox.hear, []
+
+    def first_fails(*arguments: Any, **options: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("", {}, Exception("deadlock detected"))
+        return heard(*arguments, **options)
+
+    monkeypatch.setattr(inbox, "hear", first_fails)
+    assert folded(engine) == Folded(folded=1)
+
+
+def test_an_event_the_database_cannot_be_asked_about_is_poison(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    wave_id, people = a_sent_wave(engine, 3)
+    told(engine, *(an_event(wave_id, each, "delivered") for each in people))
+    found = inbox.locate
+
+    def failing(connection: Any, news: Any) -> Any:
+        if any(each.about.learner_id == people[1] for each in news):
+            raise ValueError("a value no database takes")
+        return found(connection, news)
+
+    monkeypatch.setattr(inbox, "locate", failing)
+    assert folded(engine) == Folded(folded=2, poison=1)
