@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from channels.accounts import Accounts, accounts_of
 from channels.callbacks.of_accounts import keys_of
-from tests.channels.test_settings_of_channels import READY, SECRET, settings_with
+from tests.channels.installations import READY, SECRET, a_webhook_key, settings_with
 
 WEB = "https://learn.example"
-
-
-def a_webhook_key() -> str:
-    public = ec.generate_private_key(ec.SECP256R1()).public_key()
-    return base64.b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
 
 def test_without_accounts_nobody_can_call() -> None:

@@ -18,7 +18,7 @@ from channels.credentials import (
 )
 from pushpull.learners.vocabulary import Channel
 from pushpull.settings import CREDENTIALS, Settings, settings
-from tests.channels.test_settings_of_channels import KEY, READY, SECRET, settings_with
+from tests.channels.installations import KEY, READY, SECRET, settings_with
 
 VARIABLES = settings_with(sendgrid_webhook_key=KEY, slack_signing_secret=SECRET, teams_app_id="app")
 

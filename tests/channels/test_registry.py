@@ -18,8 +18,8 @@ from channels.sandbox import SandboxChannel
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.outcomes import ChannelStopped
 from pushpull.settings import Settings
+from tests.channels.installations import settings_with
 from tests.channels.letters import HANDOVER, a_message, a_question
-from tests.channels.test_settings_of_channels import settings_with
 
 SDKS = {"sendgrid", "python_http_client", "twilio", "msal", "slack_sdk", "jwt", "prefect", "dns"}
 

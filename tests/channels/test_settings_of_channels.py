@@ -18,26 +18,7 @@ from channels.accounts import (
     accounts_of,
 )
 from pushpull.settings import Settings
-
-SECRET = "the-secret-nobody-may-read"
-KEY = base64.b64encode(b"k" * 91).decode()
-#: Enough for every channel to send for real.
-READY: dict[str, Any] = {
-    "base_url": "https://learn.example",
-    "link_key": "a link key of the tests alone",
-    "sendgrid_api_key": f"SG.{SECRET}",
-    "teams_tenant_id": "tenant",
-    "teams_client_id": "client",
-    "teams_client_secret": SECRET,
-    "twilio_account_sid": "AC1",
-    "twilio_auth_token": SECRET,
-    "twilio_messaging_service_sid": "MG1",
-    "slack_bot_token": f"xoxb-{SECRET}",
-}
-
-
-def settings_with(**values: Any) -> Settings:
-    return Settings(_env_file=None, **{**READY, **values})
+from tests.channels.installations import KEY, SECRET, settings_with
 
 
 def complaint(**values: Any) -> str:

@@ -32,7 +32,7 @@ from channels.not_set_up import NotSetUp
 from pushpull.learners.vocabulary import Channel
 from pushpull.settings import Settings, settings
 from tasks.installation import assemble
-from tests.channels.test_settings_of_channels import SECRET, settings_with
+from tests.channels.installations import SECRET, settings_with
 from tests.standin.engine import StandIn
 from tests.standin.variables import variables
 

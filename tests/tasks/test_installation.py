@@ -19,7 +19,7 @@ from pushpull.ledger.tables import provider_object
 from pushpull.migrations import upgrade
 from pushpull.settings import Settings
 from tasks.installation import Installation, assemble
-from tests.channels.test_settings_of_channels import settings_with
+from tests.channels.installations import settings_with
 
 AT = datetime(2026, 1, 12, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.channels.test_callback_keys import a_webhook_key
+from tests.channels.installations import a_webhook_key
 
 
 def app_of(tmp_path: Path, expression: str, **settings: str) -> str:
