@@ -1,7 +1,7 @@
 """Dispatch: send what is due, in every learner's own time, whatever campaign it belongs to.
 
-Runs every few minutes. Obligations first, then by priority; a wave that is hours late is held for a person. It can be
-killed, run twice or run at once with itself: nothing is sent twice.
+Runs every few minutes. Obligations first, then by priority; a wave that is hours late, or fails the checks before
+sending, is held for a person. It can be killed, run twice or run at once with itself: nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from flows.parameters import moment
 from pushpull.ledger.results import WaveResult
 from tasks.callbacks import fold_callbacks
 from tasks.deliver import close_waves, drain_shard, find_ahead, find_due, shards_of
+from tasks.preflight import cleared
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import report_waiting, report_waves
 
@@ -38,7 +39,8 @@ async def dispatch(
     due = find_due(now, hold_late=not dry_run and not cohort)
     if dry_run:
         return report_waves(sorted({wave.wave_id for wave in due}))
-    for wave in find_ahead(now):
+    due = cleared(due, now)
+    for wave in cleared(find_ahead(now), now):
         drain_shard.for_each([(shard, wave.rules, True) for shard in shards_of(wave, cohort)])
     touched: set[int] = set()
     has_more = True
@@ -52,7 +54,7 @@ async def dispatch(
         has_more = any(result.has_more for result in drained)
         if has_more:
             now = moment(as_of, live=True)
-            due = find_due(now, hold_late=not cohort)
+            due = cleared(find_due(now, hold_late=not cohort), now)
     if touched:
         close_waves(now)
     report_waiting()
