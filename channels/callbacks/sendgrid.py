@@ -141,6 +141,11 @@ def read(body: str, *, received_at: datetime) -> Sequence[News]:
         return ()
     kind, detail, suppress = _meaning(event, name)
     at = unix_time(event.get("timestamp"), received_at=received_at)
+    word = _word(name, detail)
+    if isinstance(about, Address):
+        # These must stand though no message of ours is found for them.
+        suppress = SuppressionReason.COMPLAINED if name == "spamreport" else suppress
+        word = Word.OPT_OUT if name == "group_unsubscribe" else word
     return (
         Told(
             about,
@@ -149,7 +154,7 @@ def read(body: str, *, received_at: datetime) -> Sequence[News]:
             kind=kind,
             detail=detail,
             suppress=suppress,
-            word=_word(name, detail),
+            word=word,
         ),
     )
 

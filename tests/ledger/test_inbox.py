@@ -364,6 +364,21 @@ def test_a_bounce_longer_than_72_hours_after_the_message_is_nobodys(engine: Engi
     assert state_of(engine, wave_id, someone) == DeliveryState.ACCEPTED
 
 
+@pytest.mark.parametrize(
+    ("name", "stands"), [("spamreport", "suppressed"), ("group_unsubscribe", "opted_out"), ("unsubscribe", "opted_out")]
+)
+def test_a_complaint_and_an_opt_out_stand_though_no_message_is_found_for_them(
+    engine: Engine, name: str, stands: str
+) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        learners(connection, 1, email="ada@example.org", teams_id=None)
+    told(engine, {"event": name, "email": "Ada@example.org", "timestamp": int(NOW.timestamp())})
+    assert states(engine) == [CallbackState.FOLDED]
+    wave_id = planned(engine, a_wave())
+    assert list(reasons_of(engine, wave_id).values()) == [stands]
+
+
 def test_a_guess_by_address_proves_no_uncertain_message(engine: Engine) -> None:
     with writing(engine) as connection:
         a_campaign(connection)
