@@ -64,7 +64,7 @@ _TEMPLATE = EmailTemplate(
     sender_address="learning@example.org",
     tags=("~name~",),
 )
-_BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "Two minutes a day"}}]
+_BLOCKS = {"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Two minutes a day"}}]}
 
 
 @dataclass(frozen=True, kw_only=True)
