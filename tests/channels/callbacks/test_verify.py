@@ -33,6 +33,8 @@ from tests.channels.callbacks.signing import (
     rsa_key,
     sendgrid_key,
 )
+from tests.standin import twilio as standin_twilio
+from tests.standin.sendgrid.events import Signer
 
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -240,3 +242,21 @@ def test_bodies_of_any_shape_are_judged_without_an_error(body: bytes) -> None:
 
 def test_slack_verifies_what_its_own_sdk_would() -> None:
     assert from_slack(a_message("grüße", at=NOW), at=NOW).verdict(NOW).is_accepted
+
+
+def test_the_stand_ins_signatures_made_without_our_help_are_believed() -> None:
+    signer = Signer()
+    owed = signer.callback("/", b"[]", NOW)
+    signature, timestamp = (owed.headers[name.title()] for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
+    keys = [sendgrid_key(), signer.public_key]
+    assert sendgrid.verify(b"[]", signature=signature, timestamp=timestamp, keys=keys, now=NOW).is_accepted
+    url = "https://learn.example/callbacks/twilio/1-0-1/ab"
+    status = standin_twilio.signed(url, {"MessageSid": "SM1", "Body": "", "To": "+4915112345678"}, token="t")
+    verdict = twilio.verify(
+        status.body,
+        url=url,
+        content_type=status.headers["Content-Type"],
+        signature=status.headers["X-Twilio-Signature"],
+        tokens=["t"],
+    )
+    assert verdict.is_accepted
