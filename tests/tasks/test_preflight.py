@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, delete, select, update
 
 from channels.wire import NobodyKnows
+from flows.dispatch import dispatch
 from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
 from pushpull.learners.vocabulary import Channel
@@ -27,6 +29,7 @@ from tasks.installation import Installation, installed
 from tasks.preflight import Outside, asking, cleared, findings_for, preflight
 from tests.channels.test_deliverability import GOOD_DNS, Zone
 from tests.flows.conftest import CAMPAIGN, company, launch_day
+from tests.flows.test_stages import messages_in_the_outbox
 from tests.ledger.builders import MONDAY, NOON, Sink, a_campaign, a_wave, drained, learners, planned
 from tests.tasks.test_waiting import ANNOUNCEMENT, _plan
 
@@ -199,11 +202,10 @@ def test_a_channel_that_is_not_set_up_matters_where_somebody_is_to_be_reached_by
 def test_the_sandbox_and_stand_ins_are_not_checked(sending: Installation, launch_day: datetime, world: World) -> None:
     world.status = 404
     here = "http://127.0.0.1:9"
+    providers = ("sendgrid_url", "bot_url", "graph_url", "login_url", "slack_url", "twilio_url")
     for chosen in (
         Settings(_env_file=None, outbox_dir=sending.settings.outbox_dir),
-        real(
-            sending, sendgrid_url=here, bot_url=here, slack_url=here, twilio_url=here, base_url="http://127.0.0.1:8080"
-        ),
+        real(sending, **dict.fromkeys(providers, here), base_url="http://127.0.0.1:8080"),
     ):
         with installed(replace(sending, settings=chosen)):
             assert preflight([the_wave(sending)], launch_day) == []
@@ -259,6 +261,23 @@ def test_held_waves_leave_a_reason_in_the_audit_without_a_person_in_it(
         (why,) = connection.execute(select(audit.c.why).where(audit.c.what == "wave held")).scalars()
     assert why.startswith("preflight: ")
     assert "@" not in why
+
+
+# --- in the dispatch ---
+
+
+def test_a_dispatch_sends_nothing_of_a_wave_that_fails_until_a_person_says_so(
+    sending: Installation, launch_day: datetime, world: World
+) -> None:
+    nine = launch_day + timedelta(hours=9)
+    world.status = 404
+    asyncio.run(dispatch.fn(as_of=nine.isoformat()))
+    assert messages_in_the_outbox(sending) == 0
+    assert status_of(sending.engine, the_wave(sending)) == HELD
+    with writing(sending.engine) as connection:
+        release_wave(connection, the_wave(sending), who="ada", why="send it all the same", at=nine)
+    asyncio.run(dispatch.fn(as_of=nine.isoformat()))
+    assert messages_in_the_outbox(sending) > 0
 
 
 # --- what came back of earlier mail ---
