@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import cli.sandbox
-from cli.sandbox import NoStandInError
+from cli.sandbox import NoStandInError, serve
 from pushpull.settings import Settings
 
 _SERVE = "from cli.sandbox import sandbox; sandbox()"
@@ -53,6 +52,6 @@ def test_what_it_prints_points_an_installation_at_every_provider(tmp_path: Path)
 
 
 def test_without_a_checkout_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cli.sandbox, "__file__", str(tmp_path / "cli" / "sandbox.py"))
+    monkeypatch.setitem(serve.__globals__, "__file__", str(tmp_path / "cli" / "sandbox.py"))
     with pytest.raises(NoStandInError, match="clone the repository"):
-        cli.sandbox.serve(port=0)
+        serve(port=0)
