@@ -17,7 +17,7 @@ from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.errors import in_words
 from cli.imports import imports
-from cli.ops import campaigns, parked, waves
+from cli.ops import campaigns, parked, replies, waves
 from cli.runs import runs
 from cli.sandbox import sandbox
 from cli.setup import setup
@@ -31,6 +31,7 @@ for _name, _group in {
     "campaign": campaigns,
     "channel": channels,
     "parked": parked,
+    "replies": replies,
     "setup": setup,
     "sandbox": sandbox,
 }.items():

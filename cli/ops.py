@@ -1,4 +1,4 @@
-"""What a person decides about waves, campaigns and parked deliveries."""
+"""What a person decides about waves, campaigns, parked deliveries and replies."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ campaigns = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel a ca
 _Cohort = Literal["failed", "parked", "missed", "joined_since", "learners"]
 
 parked = typer.Typer(no_args_is_help=True, help="Deliveries nobody knows the outcome of: a person decides.")
+replies = typer.Typer(no_args_is_help=True, help="Replies that read like a refusal: a person says what was meant.")
 
 
 @waves.command("list")
@@ -152,6 +153,36 @@ def resolve_parked(
             now=datetime.now(UTC),
         )
     tell("recorded" if was_parked else "that delivery is not parked: nothing was changed")
+
+
+@replies.command("list")
+def list_replies() -> None:
+    """Who wrote what reads like a refusal, and where; the words are with the provider, and not kept for long."""
+    from pushpull.db import reading
+    from pushpull.ledger.replies import refusals
+
+    with reading(here().engine) as connection:
+        found = refusals(connection)
+    for each in found:
+        tell(f"{each.at:%Y-%m-%d %H:%M} UTC  {each.channel}  {each.external_id}")
+    tell(f"{len(found)} replies wait; nothing is sent to these learners there meanwhile")
+
+
+@replies.command("decide")
+def decide_about_reply(
+    learner: Annotated[str, typer.Argument(help="External id, as `pushpull replies list` shows it.")],
+    channel: Annotated[str, typer.Argument(help="email, teams, slack or sms.")],
+    who: Who,
+    why: Why,
+    stop: Annotated[bool, typer.Option("--stop/--go-on", help="Whether they want no more messages there.")],
+) -> None:
+    """Say what a reply meant: no more messages on that channel, or nothing of the kind."""
+    from pushpull.db import writing
+    from pushpull.ledger.replies import decide
+
+    with writing(here().engine) as connection:
+        decide(connection, learner, channel, meant_stop=stop, who=who, why=why, at=datetime.now(UTC))
+    tell(f"{learner}: no more messages on {channel}" if stop else f"{learner}: messages on {channel} go on")
 
 
 @contextmanager

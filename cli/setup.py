@@ -34,6 +34,31 @@ def set_up_sendgrid(
         tell(f"events go to {done.webhook_url}, signed; set:\nPUSHPULL_SENDGRID_WEBHOOK_KEY={done.webhook_key}")
 
 
+@setup.command("teams")
+def set_up_teams(
+    limit: Annotated[int, typer.Option(help="For at most so many people; 0: everybody.", min=0)] = 0,
+    dry_run: DryRun = False,
+) -> None:
+    """Install the bot's app for learners whose Teams it cannot reach yet; running it again goes on where it ended."""
+    from rich.progress import Progress
+
+    from cli.common import err
+    from tasks.providers import install_for, people_without_the_bot
+
+    people = people_without_the_bot(here())
+    chosen = people[:limit] if limit else people
+    if dry_run or not chosen:
+        tell(f"{len(people)} learners whose Teams the bot cannot reach yet; nothing was installed")
+        return
+    with Progress(console=err, transient=True) as bar:
+        working = bar.add_task("installing", total=len(chosen))
+        counts = install_for(here(), chosen, told=lambda _what: bar.advance(working))
+    for became, count in sorted(counts.items()):
+        tell(f"{became.replace('_', ' ')}: {count}")
+    if left := len(people) - sum(counts.values()) + counts.get("later", 0):
+        tell(f"{left} are left: run it again")
+
+
 @setup.command("blocks")
 def set_up_blocks(
     name: Annotated[str, typer.Option(help="Of the blocks; then set PUSHPULL_CREDENTIALS_BLOCK to it.")] = "pushpull",

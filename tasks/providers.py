@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy import exists, func, select
 
 from channels.accounts import Accounts, accounts_of
 from channels.checking import check
 from channels.wire import Wire
 from content.campaign import campaign_keys
 from pushpull.db import reading, writing
+from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.provider_objects import ASM_GROUP, SENDGRID, keep, unsubscribe_groups
+from pushpull.ledger.tables import conversation
 from pushpull.settings import CREDENTIALS, is_this_machine
 from tasks.installation import Installation
+
+#: So many people in a row for whom Graph had no time: the next run goes on.
+_PATIENCE = 5
 
 
 class SetUpImpossible(ValueError):
@@ -114,3 +123,55 @@ def set_up_sendgrid(
         webhook_url=webhook.url if webhook else "",
         webhook_key=webhook.public_key if webhook else "",
     )
+
+
+def people_without_the_bot(here: Installation) -> list[str]:
+    """The Entra ids of active learners whose Teams the bot cannot reach yet, in alphabetical order."""
+    known = exists(
+        select(conversation.c.address).where(
+            conversation.c.channel == Channel.TEAMS.value,
+            conversation.c.address == func.lower(learner.c.teams_id),
+            conversation.c.is_installed,
+        )
+    )
+    wanted = select(learner.c.teams_id).where(learner.c.active, func.coalesce(learner.c.teams_id, "") != "", ~known)
+    with reading(here.engine) as connection:
+        return list(connection.execute(wanted.order_by(learner.c.teams_id)).scalars())
+
+
+def install_for(
+    here: Installation, people: Sequence[str], *, told: Callable[[str], None] = lambda _what: None
+) -> Mapping[str, int]:
+    """Install the bot's app for people, one after the other; it may be repeated as often as one likes.
+
+    Teams then tells our endpoint how to reach each of them.
+
+    Args:
+        people: Entra ids.
+        told: of what became of each.
+
+    Returns:
+        How many, by what became of them.
+
+    Raises:
+        SetUpImpossible: there are no credentials.
+        ChannelStopped: the app may not be installed for anybody.
+    """
+    account = account_for(here, Channel.TEAMS).microsoft
+    if account is None:
+        names = ", ".join(f"PUSHPULL_{name.upper()}" for name in CREDENTIALS[Channel.TEAMS])
+        raise SetUpImpossible(f"there are no credentials for Teams: set {names}; see docs/channels.md")
+    from channels.teams.install import AppInstaller
+    from channels.teams.install import Installation as Installed
+
+    installer = AppInstaller(account)
+    counts: Counter[str] = Counter()
+    in_a_row = 0
+    for person in people:
+        became = installer.install(person, deadline=time.monotonic() + here.settings.call_deadline_seconds)
+        counts[became.value] += 1
+        told(became.value)
+        in_a_row = in_a_row + 1 if became is Installed.LATER else 0
+        if in_a_row == _PATIENCE:
+            break
+    return counts

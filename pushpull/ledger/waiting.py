@@ -1,15 +1,18 @@
-"""What waits for a person: held waves and campaigns, stopped channels, parked deliveries; always a query.
+"""What waits for a person: held waves and campaigns, stopped channels, parked deliveries, replies; always a query.
 
-Deciding about them is in :mod:`pushpull.ledger.campaigns` and :mod:`pushpull.ledger.reconcile`.
+Deciding about them is in :mod:`pushpull.ledger.campaigns`, :mod:`pushpull.ledger.reconcile` and
+:mod:`pushpull.ledger.replies`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, String, and_, cast, distinct, func, select
 
 from pushpull.ledger.preflight import HELD_BY_PREFLIGHT
+from pushpull.ledger.replies import refusals
 from pushpull.ledger.tables import attempt, audit, campaign, channel_pause, delivery, wave
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
 
@@ -25,7 +28,7 @@ class Waiting:
     """One thing that goes on only when a person says so.
 
     Args:
-        kind: ``wave``, ``campaign``, ``channel`` or ``parked``.
+        kind: ``wave``, ``campaign``, ``channel``, ``parked`` or ``reply``.
         what: its key or name.
         why: the question, in words.
         command: what answers it; the reason is left to the person.
@@ -39,7 +42,13 @@ class Waiting:
 
 def waiting_for_a_person(connection: Connection) -> list[Waiting]:
     """Everything that waits, what concerns most learners first."""
-    return [*_channels(connection), *_campaigns(connection), *_waves(connection), *_parked(connection)]
+    return [
+        *_channels(connection),
+        *_campaigns(connection),
+        *_waves(connection),
+        *_parked(connection),
+        *_replies(connection),
+    ]
 
 
 def _channels(connection: Connection) -> list[Waiting]:
@@ -119,4 +128,14 @@ def _parked(connection: Connection) -> list[Waiting]:
     return [
         Waiting("parked", row.key, f"nobody knows whether {row.many} deliveries arrived", "pushpull parked list")
         for row in rows
+    ]
+
+
+def _replies(connection: Connection) -> list[Waiting]:
+    by_channel = Counter(each.channel for each in refusals(connection))
+    return [
+        Waiting(
+            "reply", channel, f"{many} replies read like a refusal: nothing is sent there now", "pushpull replies list"
+        )
+        for channel, many in sorted(by_channel.items())
     ]

@@ -11,12 +11,17 @@ from sqlalchemy import Engine, select
 
 from deployments.doctor import Check, Health, examine
 from pushpull.db import reading, writing
-from pushpull.learners.vocabulary import Channel
+from pushpull.learners.consent import suppress
+from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.campaigns import paused_channels
+from pushpull.ledger.conversations import Reference, learn
+from pushpull.ledger.messages import Conversation
 from pushpull.ledger.pacing import throttle
 from pushpull.ledger.provider_objects import unsubscribe_groups
+from pushpull.ledger.replies import UNDECIDED
 from pushpull.ledger.tables import audit
 from tests.cli.conftest import Command
+from tests.ledger.builders import a_learner
 from tests.standin.engine import StandIn
 from tests.standin.variables import variables
 
@@ -225,3 +230,47 @@ def test_the_preflight_of_a_campaign_is_told_with_an_exit_code(company: Command)
     assert said.code == 1
     assert "errors" in said.out.splitlines()[-1]
     assert "two-minutes" in company("preflight", "two-minutes-a-dya").error
+
+
+def test_the_bot_is_installed_for_those_it_cannot_reach_and_for_nobody_twice(
+    real: Command, standin: StandIn, ledger: Engine
+) -> None:
+    with writing(ledger) as connection:
+        a_learner(connection, teams_id="AAAAAAAA-0000-4000-8000-000000000001")
+        a_learner(connection, teams_id="aaaaaaaa-0000-4000-8000-000000000002")
+        a_learner(connection, teams_id="aaaaaaaa-0000-4000-8000-000000000003", active=False)
+        known = Conversation(service_url="https://smba.trafficmanager.net/emea", user_id="29:x")
+        learn(connection, [Reference("aaaaaaaa-0000-4000-8000-000000000001", known, datetime.now(UTC))])
+    assert "1 learners" in real("setup", "teams", "--dry-run").out
+    assert standin.exchanges() == []
+    said = real("setup", "teams")
+    assert (said.code, said.out.strip()) == (0, "installed: 1")
+    graph: Any = standin.providers["graph"]
+    assert graph.installed == {"aaaaaaaa-0000-4000-8000-000000000002"}
+    assert "there already: 1" in real("setup", "teams").out, "until Teams tells us how to reach them"
+    assert standin.violations == []
+
+
+def test_installing_the_bot_needs_an_app_and_credentials(
+    real: Command, pushpull: Command, ledger: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing(ledger) as connection:
+        a_learner(connection, teams_id="aaaaaaaa-0000-4000-8000-000000000002")
+    monkeypatch.setenv("PUSHPULL_TEAMS_APP_ID", "")
+    assert "PUSHPULL_TEAMS_APP_ID" in real("setup", "teams").error
+    for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"PUSHPULL_TEAMS_{name}")
+    monkeypatch.setenv("PUSHPULL_CHANNELS", "email")
+    assert "PUSHPULL_TEAMS_CLIENT_ID" in pushpull("setup", "teams").error
+
+
+def test_a_reply_that_reads_like_a_refusal_is_decided_by_a_person(pushpull: Command, ledger: Engine) -> None:
+    with writing(ledger) as connection:
+        person = a_learner(connection, external_id="e-17")
+        at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+        suppress(connection, person, channel="sms", reason=SuppressionReason.STOPPED, source=UNDECIDED, at=at)
+    assert "2026-03-02 09:00 UTC  sms  e-17" in pushpull("replies", "list").out
+    said = pushpull("replies", "decide", "e-17", "sms", "--go-on", "--why", "it was a joke")
+    assert "messages on sms go on" in said.out
+    assert pushpull("replies", "list").out.startswith("0 replies wait")
+    assert "no reply of 'e-17'" in pushpull("replies", "decide", "e-17", "sms", "--stop", "--why", "x").error
