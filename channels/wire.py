@@ -324,17 +324,20 @@ def _checked(base_url: str) -> SplitResult:
 
 def _failure(error: Exception, *, has_begun: bool) -> Failure:
     """What became of a request that has no answer."""
+    if not has_begun:
+        return _unbegun(error)
     match error:
-        case TimeoutError() if not has_begun:
-            return NothingSent("deadline_passed")
-        case OSError() if not has_begun:
-            return NothingSent("no_connection")
-        case _ if not has_begun:
-            return NothingSent("unsendable_request")
         case TimeoutError():
             return NobodyKnows("read_timeout")
-        case http.client.RemoteDisconnected():
-            return NobodyKnows("connection_lost")
-        case http.client.HTTPException():
+        case http.client.HTTPException() if not isinstance(error, http.client.RemoteDisconnected):
             return NobodyKnows("garbled_answer")
     return NobodyKnows("connection_lost")
+
+
+def _unbegun(error: Exception) -> NothingSent:
+    match error:
+        case TimeoutError():
+            return NothingSent("deadline_passed")
+        case OSError():
+            return NothingSent("no_connection")
+    return NothingSent("unsendable_request")

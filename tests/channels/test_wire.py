@@ -9,11 +9,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from channels.wire import IDLE_SECONDS, Answer, NobodyKnows, NothingSent, Wire
+from channels.wire import IDLE_SECONDS, Answer, Failure, NobodyKnows, NothingSent, Wire
 
 OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
@@ -243,3 +244,35 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     make: Callable[[str], Wire] = Wire
     with pytest.raises(ValueError, match="is not an address"):
         make(url)
+
+
+def test_a_body_that_comes_late_before_a_connection_is_closed_is_read() -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+    with answering(head + b"|bo|dy", pause=0.05) as (url, seen):
+        wire = Wire(url)
+        for _ in range(2):
+            answer = asked(wire)
+            assert (answer.body, answer.is_whole) == (b"body", True)
+        assert seen == [1, 1], "nothing was kept"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files where the system lists them")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\n",
+    ],
+)
+def test_no_connection_stays_open_that_is_not_kept(answer: bytes) -> None:
+    with answering(answer) as (url, _):
+        wire = Wire(url)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(20):
+            with suppress(Failure):
+                asked(wire, seconds=0.02)
+        time.sleep(0.1)
+        # The other ends, which are this process's too, close a moment later.
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4

@@ -98,8 +98,8 @@ def _faulted(standin: StandIn, request: Request) -> Reply:
 
 def page(standin: StandIn) -> str:
     """Everything that was taken, newest first."""
-    taken = [message for provider in standin.providers.values() for message in provider.taken()]
-    taken.sort(key=lambda message: message.at, reverse=True)
+    arrivals = [arrival for provider in standin.providers.values() for arrival in provider.arrivals()]
+    taken = [message for _, message in sorted(arrivals, key=lambda arrival: arrival[0], reverse=True)]
     counts = "".join(
         f"<li><b>{len(provider.taken())}</b>{escape(name)}</li>" for name, provider in standin.providers.items()
     )

@@ -138,6 +138,12 @@ class Provider:
         with self.lock:
             return list(self._taken)
 
+    def arrivals(self) -> list[tuple[float, Taken]]:
+        """What was taken, with the monotonic seconds it came at."""
+        taken = self.taken()
+        with self.lock:
+            return [(came, message) for message, (came, _) in zip(taken, self._came, strict=False)]
+
     def visible(self) -> list[Taken]:
         """What a look-up sees by now: everything, unless :meth:`show_late` says otherwise. To be called per look-up."""
         with self.lock:
