@@ -34,6 +34,13 @@ _LEADS_TO = {
     EventKind.OPTED_OUT: DeliveryState.DELIVERED,
 }
 
+_TO_LEAVE_AGAIN = (
+    DeliveryState.PLANNED.value,
+    DeliveryState.HELD.value,
+    DeliveryState.CLAIMED.value,
+    DeliveryState.SKIPPED.value,
+)
+
 
 def fold_states(connection: Connection, facts: Sequence[DeliveryFact], known: Mapping[Key, KnownDelivery]) -> None:
     """Move the deliveries the facts are about.
@@ -44,6 +51,9 @@ def fold_states(connection: Connection, facts: Sequence[DeliveryFact], known: Ma
     highest: dict[Key, DeliveryFact] = {}
     for fact in facts:
         row = known[fact.delivery]
+        is_of_another = fact.handover_id is not None and fact.handover_id != row.handover_id
+        if fact.kind is EventKind.UNDELIVERED and is_of_another:
+            continue  # that one did not arrive, and another one left since: its own fate counts
         if row.state not in ACCEPTED_STATES:
             _fold_unproven(connection, fact, channel=row.channel)
         else:
@@ -83,6 +93,10 @@ def _raise(connection: Connection, facts: Sequence[DeliveryFact]) -> None:
 
 def _fold_unproven(connection: Connection, fact: DeliveryFact, *, channel: str | None) -> None:
     (row,) = of_deliveries([fact.delivery])
+    if fact.kind is EventKind.UNDELIVERED:
+        # Where it waits to leave again it was proven not to have left, e.g. called back: that it was dropped says no
+        # more than that, and the next one is still to come.
+        row = and_(row, delivery.c.state.not_in(_TO_LEAVE_AGAIN))
     target = _LEADS_TO[fact.kind]
     values: dict[str, object] = {"state": target.value, "lease_until": None, "settled_at": fact.occurred_at}
     if not _is_proven(connection, fact, row, values, channel=channel):

@@ -23,7 +23,7 @@ from pushpull.ledger import inbox
 from pushpull.ledger.events import DeliveryFact, record_facts
 from pushpull.ledger.inbox import ORPHANS_LIVE, ORPHANS_REST, Folded, fold, prune, receive, store, store_poison
 from pushpull.ledger.news import News, ProviderEvent
-from pushpull.ledger.outcomes import NotSent, Uncertain
+from pushpull.ledger.outcomes import Evidence, Finding, NotSent, Uncertain
 from pushpull.ledger.reconcile import Patience, reconcile
 from pushpull.ledger.tables import attempt, callback, channel_pause, delivery, delivery_event, handover
 from pushpull.ledger.vocabulary import CallbackState, DeliveryState, EventKind, MessageClass, Reason
@@ -611,3 +611,34 @@ def test_an_event_the_database_cannot_be_asked_about_is_poison(engine: Engine, m
 
     monkeypatch.setattr(inbox, "locate", failing)
     assert folded(engine) == Folded(folded=2, poison=1)
+
+
+# ---- what was called back
+
+
+def test_a_message_that_was_called_back_and_is_dropped_later_is_still_to_be_sent(engine: Engine) -> None:
+    sink = Sink()
+    with writing(engine) as connection:
+        a_campaign(connection)
+        (person,) = learners(connection, 1)
+    wave_id = planned(engine, a_wave())
+    drained(engine, wave_id, Sink({person: [Uncertain("read_timeout")]}))
+    first = handover_of(engine, wave_id, person)
+
+    def called_back(_channel: str, questions: Sequence[Any]) -> list[Evidence]:
+        return [Evidence(f"{wave_id}-0-{person}", first.hex, Finding.CANCELLED)]
+
+    assert reconcile(engine, called_back, now=NOON, patience=Patience()).planned == 1
+    dropped = an_event(wave_id, person, "dropped", handover=first.hex, reason="Expired")
+    assert told(engine, dropped) == 1
+    folded(engine)
+    assert state_of(engine, wave_id, person) == "planned"
+    assert drained(engine, wave_id, sink).accepted == 1
+    later = an_event(wave_id, person, "dropped", number=1, handover=first.hex, reason="Expired")
+    told(engine, later)
+    folded(engine)
+    assert state_of(engine, wave_id, person) == "accepted", "the second one's own fate counts"
+    second = handover_of(engine, wave_id, person)
+    told(engine, an_event(wave_id, person, "dropped", number=2, handover=second.hex, reason="Expired"))
+    folded(engine)
+    assert state_of(engine, wave_id, person) == "undelivered"
