@@ -9,11 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    SmallInteger,
+    String,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from pushpull.db import insert_new
+from pushpull.db import UtcDateTime, insert_new
 from pushpull.learners.consent import suppress
 from pushpull.learners.lists import in_ids, texts_by_id
 from pushpull.learners.tables import learner
@@ -62,6 +79,16 @@ class HandoverRef:
         """Its rows that proof of acceptance still settles."""
         # Not an IN: its list is expanded per statement, which a statement for many rows at once cannot be.
         return and_(self._rows(), or_(*(delivery.c.state == state for state in OPEN_TO_EVIDENCE)))
+
+    def parameters(self) -> dict[str, object]:
+        """Its rows, as statements that are made once ask for them."""
+        return {
+            "of_wave": self.wave_id,
+            "of_rotation": self.rotation,
+            "of_first": self.learner_ids[0],
+            "of_last": self.learner_ids[-1],
+            "of_handover": self.id,
+        }
 
     def _rows(self) -> ColumnElement[bool]:
         return and_(
@@ -136,17 +163,9 @@ def record(
         name, settled = _settle(connection, ref, learner_ids, outcome, present, now=now, recorded_at=recorded_at)
         counts[name] += settled
     request_id = next((each.request_id for each in outcomes if isinstance(each, Accepted) and each.request_id), None)
+    more = {f"more_{name}": count for name, count in (counts | {"accepted": accepted}).items()}
     connection.execute(
-        update(handover)
-        .where(handover.c.id == ref.id)
-        .values(
-            settled_at=recorded_at,
-            request_id=func.coalesce(handover.c.request_id, request_id),
-            accepted=handover.c.accepted + accepted,
-            rejected=handover.c.rejected + counts["rejected"],
-            not_sent=handover.c.not_sent + counts["not_sent"],
-            uncertain=handover.c.uncertain + counts["uncertain"],
-        )
+        _count_outcomes(), {"of_handover": ref.id, "at_instant": recorded_at, "named": request_id, **more}
     )
     return Settled(accepted=accepted, **counts)
 
@@ -179,14 +198,54 @@ def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome
     }
     if not accepted:
         return 0
+    if len(accepted) == len(ref.learner_ids) and not any(accepted.values()):
+        return connection.execute(_accept_all(), ref.parameters() | {"at_instant": at}).rowcount
     condition = ref.open_to_evidence()
     if any(accepted.values()):
         named = texts_by_id(connection, accepted)
         condition = and_(condition, delivery.c.learner_id == named.c.id)
         values["provider_id"] = named.c.text
-    elif len(accepted) < len(ref.learner_ids):
+    else:
         condition = and_(condition, in_ids(delivery.c.learner_id, accepted))
     return connection.execute(update(delivery).where(condition).values(**values)).rowcount
+
+
+@cache
+def _accept_all() -> Update:
+    """What nearly always happens, made once: building the statement costs as much as executing it."""
+    return (
+        update(delivery)
+        .where(
+            delivery.c.wave_id == bindparam("of_wave", type_=BigInteger),
+            delivery.c.rotation == bindparam("of_rotation", type_=SmallInteger),
+            delivery.c.learner_id >= bindparam("of_first", type_=BigInteger),
+            delivery.c.learner_id <= bindparam("of_last", type_=BigInteger),
+            delivery.c.handover_id == bindparam("of_handover", type_=Uuid()),
+            or_(*(delivery.c.state == state for state in OPEN_TO_EVIDENCE)),
+        )
+        .values(
+            state=DeliveryState.ACCEPTED.value,
+            reason=duplicate_mark(),
+            lease_until=None,
+            settled_at=bindparam("at_instant", type_=UtcDateTime()),
+        )
+    )
+
+
+@cache
+def _count_outcomes() -> Update:
+    return (
+        update(handover)
+        .where(handover.c.id == bindparam("of_handover", type_=Uuid()))
+        .values(
+            settled_at=bindparam("at_instant", type_=UtcDateTime()),
+            request_id=func.coalesce(handover.c.request_id, bindparam("named", type_=String)),
+            **{
+                name: handover.c[name] + bindparam(f"more_{name}", type_=Integer)
+                for name in ("accepted", "rejected", "not_sent", "uncertain")
+            },
+        )
+    )
 
 
 def _settle(
