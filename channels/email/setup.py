@@ -208,4 +208,14 @@ def _advice(error: HTTPError | Failure) -> str:
         )
     if error.status_code == 429:
         return "SendGrid asks to wait. Try again in a minute."
+    if 400 <= error.status_code < 500:
+        return f"SendGrid refused {_reason(error)} ({error.status_code}). Correct that, and try again."
     return f"SendGrid answered {error.status_code}. Try again; if it stays so, look at SendGrid's status page."
+
+
+def _reason(error: HTTPError) -> str:
+    """What SendGrid says is wrong; settings of an account name nobody."""
+    try:
+        return "this: " + "; ".join(str(each["message"]) for each in error.to_dict["errors"])[:200]
+    except (ValueError, KeyError, TypeError):
+        return "this, and does not say why"

@@ -87,6 +87,17 @@ def test_a_webhook_somebody_switched_off_is_switched_on_again(standin: StandIn) 
     assert kept["public_key"]
 
 
+def test_what_sendgrid_refuses_for_good_is_told_in_its_own_words(standin: StandIn) -> None:
+    with pytest.raises(SetUpFailed, match=r"url is invalid \(400\)"):
+        set_up(client(standin), FAMILIES, "http://learn.example")
+
+
+def test_a_stand_in_calls_a_web_app_on_its_own_machine(standin: StandIn) -> None:
+    webhook = set_up(client(standin), FAMILIES, "http://127.0.0.1:8080").webhook
+    assert webhook is not None
+    assert webhook.was_made
+
+
 @pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.THROTTLED_SECONDS, Fault.GARBAGE_BODY, Fault.HUGE_BODY])
 def test_setting_up_says_what_to_do_when_sendgrid_does_not_play_along(standin: StandIn, fault: Fault) -> None:
     standin.fault(fault)
