@@ -52,7 +52,8 @@ def moment(as_of: str, *, live: bool = False) -> datetime:
             raise NoTimeZoneError(as_of)
         return given.astimezone(UTC)
     scheduled = None if live else flow_run.scheduled_start_time
-    return (scheduled or datetime.now(UTC)).astimezone(UTC)
+    # Prefect's own instants (pendulum's) lose their zone in sums once astimezone() gave them another's: a plain one.
+    return datetime.fromisoformat((scheduled or datetime.now(UTC)).isoformat()).astimezone(UTC)
 
 
 def run_key(part: str) -> str | None:
