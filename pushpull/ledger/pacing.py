@@ -26,6 +26,10 @@ TURN_SECONDS = 5.0
 #: A turn further away than this is not taken: the worker does something else meanwhile.
 LONGEST_WAIT = timedelta(seconds=20)
 
+#: A provider's word to slow down is kept at least and at most so long: it was read by a worker's clock, and is held
+#: against the database's, which may be hours away.
+_SHORTEST_THROTTLE, _LONGEST_THROTTLE = timedelta(seconds=1), timedelta(hours=1)
+
 #: Obligations have the provider to themselves for so long after one of their turns was taken.
 _PRECEDENCE = timedelta(seconds=10)
 
@@ -78,8 +82,10 @@ def take_turn(connection: Connection, channel: str, *, count: int, per_second: f
 
 
 def throttle(connection: Connection, channel: str, *, until: datetime) -> None:
-    """A provider asked to slow down: nobody hands over to it before ``until`` (UTC)."""
+    """A provider asked to slow down: nobody hands over to it before ``until`` (UTC), a second to an hour from now."""
     _locked(connection, channel)
+    now = database_now(connection)
+    until = max(now + _SHORTEST_THROTTLE, min(until, now + _LONGEST_THROTTLE))
     later = or_(provider_pace.c.throttled_until.is_(None), provider_pace.c.throttled_until < until)
     connection.execute(
         update(provider_pace)

@@ -6,13 +6,14 @@ theirs left; ``handing_over`` rows past it become uncertain, and only evidence m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, and_, case, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, or_, select, update
 
 from pushpull.db import database_now, reading, writing
 from pushpull.learners.lists import in_ids
@@ -26,6 +27,11 @@ from pushpull.ledger.reach import ADDRESS
 from pushpull.ledger.settling import REPEATED, HandoverRef, duplicate_mark, note
 from pushpull.ledger.tables import campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, Reason
+
+_LOG = logging.getLogger(__name__)
+
+#: A change of a learner bears the time its import began: it may have come in so much later, behind a message's back.
+IMPORTS_TAKE = timedelta(hours=1)
 
 #: Asks a channel's provider about handovers.
 LookUp = Callable[[str, Sequence[Question]], Sequence[Evidence]]
@@ -145,9 +151,12 @@ def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patie
         questions = _questions(connection, doubtful, asked_at=asked_at)
     found: dict[tuple[UUID, int], Evidence] = {}
     for channel, asked in sorted(questions.items()):
-        for evidence in look_up(channel, asked):
-            _, _, learner_id = parse_delivery_id(evidence.delivery_id)
-            found[UUID(evidence.handover_id), learner_id] = evidence
+        for evidence in _asked(look_up, channel, asked):
+            try:
+                _, _, learner_id = parse_delivery_id(evidence.delivery_id)
+                found[UUID(evidence.handover_id), learner_id] = evidence
+            except ValueError:
+                continue  # about nothing that we can have asked
     totals = {"accepted": 0, "planned": 0, "parked": 0, "still_uncertain": 0}
     for ref in doubtful:
         with writing(engine) as connection:
@@ -155,6 +164,15 @@ def reconcile(engine: Engine, look_up: LookUp, *, now: datetime, patience: Patie
             for outcome, count in settled.items():
                 totals[outcome] += count
     return Reconciled(**totals)
+
+
+def _asked(look_up: LookUp, channel: str, questions: Sequence[Question]) -> Sequence[Evidence]:
+    """What a provider says; nothing where it cannot be asked, for the other channels must not wait for it."""
+    try:
+        return look_up(channel, questions)
+    except Exception as error:  # noqa: BLE001  # whatever it was, it is evidence of nothing
+        _LOG.warning("look-up failed", extra={"channel": channel, "error": type(error).__name__})
+        return []
 
 
 def _questions(
@@ -167,7 +185,10 @@ def _questions(
             select(handover.c.request_id, handover.c.intended_at, handover.c.send_at).where(handover.c.id == ref.id)
         ).one()
         # An address that was changed since may not be the one the message went to: asking about it would prove nothing.
-        address = case((learner.c.updated_at <= made.intended_at, ADDRESS[Channel(ref.channel)]))
+        is_the_one = or_(
+            learner.c.updated_at <= made.intended_at - IMPORTS_TAKE, learner.c.updated_at == learner.c.created_at
+        )
+        address = case((is_the_one, ADDRESS[Channel(ref.channel)]))
         known = dict(
             connection.execute(select(learner.c.id, address).where(in_ids(learner.c.id, ref.learner_ids))).all()
         )
@@ -198,16 +219,19 @@ def _settle(
     patience: Patience,
 ) -> dict[str, int]:
     database_time = database_now(connection)
-    intended_at, message_class = connection.execute(
-        select(handover.c.intended_at, wave.c.message_class)
+    intended_at, send_at, message_class = connection.execute(
+        select(handover.c.intended_at, handover.c.send_at, wave.c.message_class)
         .select_from(handover.join(wave, wave.c.id == handover.c.wave_id))
         .where(handover.c.id == ref.id)
     ).one()
-    age = asked_at - intended_at
+    # Planned mail has no fate before its time: until then it can be called back, or is yet to be sent.
+    age = asked_at - max(intended_at, send_at or intended_at)
     open_rows = connection.execute(
         select(delivery.c.learner_id, duplicate_mark().label("mark")).where(ref.unsettled()).with_for_update()
     ).all()
     decided: dict[str, list[int]] = {"accepted": [], "planned": [], REPEATED: [], "parked": []}
+    if send_at is not None and any(found[key].finding is Finding.CANCELLED for key in found if key[0] == ref.id):
+        _take_back_accepted(connection, ref, now=now, at=database_time)
     for learner_id, mark in open_rows:
         evidence = found.get((ref.id, learner_id))
         finding = evidence.finding if evidence else Finding.UNKNOWN
@@ -234,7 +258,7 @@ def _settle(
             continue
         state, reason, noted, proof = proofs[outcome]
         values: dict[str, object] = {"state": state.value, "reason": reason}
-        values |= {"due_at": now} if state is DeliveryState.PLANNED else {"settled_at": now}
+        values |= {"due_at": _not_before(now)} if state is DeliveryState.PLANNED else {"settled_at": now}
         connection.execute(
             update(delivery).where(ref.unsettled(), delivery.c.learner_id.in_(learner_ids)).values(**values)
         )
@@ -254,6 +278,41 @@ def _settle(
         "parked": settled["parked"],
         "still_uncertain": len(open_rows) - sum(settled.values()),
     }
+
+
+def _not_before(now: datetime) -> ColumnElement[datetime]:
+    """When a row goes again: at once, and where it was handed over ahead of its time, at that time."""
+    return case((delivery.c.due_at > now, delivery.c.due_at), else_=now)
+
+
+def _take_back_accepted(connection: Connection, ref: HandoverRef, *, now: datetime, at: datetime) -> None:
+    """A planned request was called back as a whole: also its messages that were reported as taken will never leave."""
+    whole = select(handover.c.first_learner_id, handover.c.last_learner_id).where(handover.c.id == ref.id)
+    first, last = connection.execute(whole).one()
+    rows = connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.wave_id == ref.wave_id,
+            delivery.c.rotation == ref.rotation,
+            delivery.c.learner_id.between(first, last),
+            delivery.c.handover_id == ref.id,
+            delivery.c.state.in_([DeliveryState.ACCEPTED.value, DeliveryState.PARKED.value]),
+        )
+        .values(
+            state=DeliveryState.PLANNED.value,
+            reason=Reason.NOT_PROCESSED.value,
+            due_at=_not_before(now),
+            settled_at=None,
+        )
+        .returning(delivery.c.learner_id)
+    ).all()
+    learner_ids = sorted(row.learner_id for row in rows)
+    if not learner_ids:
+        return
+    proof = "its request was called back"
+    note(connection, ref, dict.fromkeys(learner_ids, "not_sent"), reason="planned", proof=proof, at=at)
+    budget.strike_out(connection, ref.id, learner_ids)
+    connection.execute(update(handover).where(handover.c.id == ref.id).values(accepted=0))
 
 
 @dataclass(frozen=True, slots=True)
