@@ -44,8 +44,15 @@ def parsed_object(body: bytes | str) -> dict[str, Any]:
 
 
 def an_event(value: Any, *, key: object = None) -> ProviderEvent:
-    """One event to be kept, under the provider's own id where that is a plain one, else under its hash."""
-    body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    """One event to be kept, under the provider's own id where that is a plain one, else under its hash.
+
+    Raises:
+        Unreadable: it is nested deeper than anything a provider says.
+    """
+    try:
+        body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # what is read may be nested deeper than what is written
+        raise Unreadable("nested too deep") from None
     if isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY and key.isprintable():
         return ProviderEvent(key, body.decode())
     return ProviderEvent("sha256:" + hashlib.sha256(body).hexdigest(), body.decode())

@@ -123,7 +123,16 @@ def split(body: bytes) -> list[ProviderEvent]:
     found = parsed(body)
     if not isinstance(found, list) or len(found) > _MOST_EVENTS:
         raise Unreadable("not a list of events")
-    return [an_event(each, key=each.get("sg_event_id") if isinstance(each, dict) else None) for each in found]
+    return [_event(each) for each in found]
+
+
+def _event(value: Any) -> ProviderEvent:
+    key = value.get("sg_event_id") if isinstance(value, dict) else None
+    try:
+        return an_event(value, key=key)
+    except Unreadable:  # too deep to be kept whole; what we read of an event is flat, and the rest of its batch goes on
+        fields = value if isinstance(value, dict) else {}
+        return an_event({name: each for name, each in fields.items() if not isinstance(each, dict | list)}, key=key)
 
 
 def read(body: str, *, received_at: datetime) -> Sequence[News]:

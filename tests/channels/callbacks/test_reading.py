@@ -335,3 +335,18 @@ def test_no_event_of_any_shape_raises_anything_but_unreadable(provider: str, val
 
 def test_an_event_of_a_provider_nobody_knows_means_nothing() -> None:
     assert normalise("carrier pigeon", "{}", NOW) == ()
+
+
+DEEP = b"[" * 400 + b"]" * 400
+
+
+def test_an_event_nested_deeper_than_can_be_kept_does_not_sink_its_batch() -> None:
+    opt_out = b'{"event": "unsubscribe", "delivery": "7-1-42", "timestamp": 1768215600, "x": ' + DEEP + b"}"
+    kept = sendgrid.split(b"[" + DEEP + b", " + opt_out + b', {"event": "open", "delivery": "7-1-43"}]')
+    assert [len(normalise("sendgrid", each.body, NOW)) for each in kept] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("split", [teams.split, slack.split])
+def test_an_event_nested_deeper_than_can_be_kept_is_unreadable(split: Any) -> None:
+    with pytest.raises(Unreadable):
+        split(b'{"type": "message", "x": ' + DEEP + b"}")
