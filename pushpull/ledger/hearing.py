@@ -10,7 +10,7 @@ from contextlib import suppress as suppress_error
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from pushpull.learners.consent import UnknownLearner, lift, opt_in, opt_out, suppress
 from pushpull.learners.tables import learner
@@ -177,7 +177,9 @@ def _at_address(connection: Connection, told: Told, address: Address) -> list[Ta
     """Everybody who has the address, with the last message there that the provider surely had."""
     column = ADDRESS[address.channel]
     spellings = {address.value, address.value.lower()} if address.channel is not Channel.SMS else {address.value}
-    people = connection.execute(select(learner.c.id).where(column.in_(spellings)).order_by(learner.c.id)).scalars()
+    # Imports write e-mail addresses in small letters, and leave object ids as they find them.
+    is_theirs = (func.lower(column) if address.channel is Channel.TEAMS else column).in_(spellings)
+    people = connection.execute(select(learner.c.id).where(is_theirs).order_by(learner.c.id)).scalars()
     found = []
     for person in people.all():
         last = _last_message(connection, person, address.channel, told.at)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import OperationalError
 
-from channels.callbacks import sendgrid, twilio
+from channels.callbacks import sendgrid, teams, twilio
 from channels.callbacks.reading import normalise
 from pushpull.db import metadata, reading, writing
 from pushpull.learners.tables import consent, learner, suppression
@@ -642,3 +642,39 @@ def test_a_message_that_was_called_back_and_is_dropped_later_is_still_to_be_sent
     told(engine, an_event(wave_id, person, "dropped", number=2, handover=second.hex, reason="Expired"))
     folded(engine)
     assert state_of(engine, wave_id, person) == "undelivered"
+
+
+@pytest.mark.parametrize("spelt", ["0A1B2C3D-AAAA-4BBB-8CCC-0123456789AB", "0a1b2c3d-aaaa-4bbb-8ccc-0123456789ab"])
+def test_a_stop_in_teams_is_its_learners_however_their_object_id_was_imported(engine: Engine, spelt: str) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        learners(connection, 1, teams_id=spelt)
+    activity = {
+        "type": "message",
+        "id": "1",
+        "text": "Stop",
+        "serviceUrl": "https://smba.trafficmanager.net/emea/",
+        "from": {"id": "29:x", "aadObjectId": spelt.lower()},
+        "conversation": {"id": "a:1", "conversationType": "personal"},
+    }
+    receive(engine, "teams", teams.split(json.dumps(activity).encode()), normalise, received_at=NOW)
+    assert suppressed(engine) == [("teams", "stopped")]
+
+
+@pytest.mark.parametrize("told_as", ["ada.lovelace@example.org", "Ada.Lovelace@Example.ORG"])
+def test_a_complaint_without_our_ids_is_its_learners_however_the_address_is_spelt(engine: Engine, told_as: str) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        learners(connection, 1, email="ada.lovelace@example.org")
+    event = {"event": "spamreport", "email": told_as, "timestamp": int(NOW.timestamp()), "sg_event_id": "e"}
+    told(engine, event)
+    folded(engine)
+    assert suppressed(engine) == [("email", "complained")]
+
+
+def test_a_stop_from_a_number_two_learners_share_is_both_theirs(engine: Engine) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        learners(connection, 2, phone="+4915112345678")
+    texted(engine, "STOP")
+    assert suppressed(engine) == [("sms", "stopped")] * 2
