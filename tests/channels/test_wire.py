@@ -172,7 +172,7 @@ def test_a_body_nobody_reads_ends_in_time() -> None:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"ok", True),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok", b"", False),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok", True),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -7\r\nConnection: close\r\n\r\n", b"", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -7\r\nConnection: close\r\n\r\n", b"", False),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
     ],
 )
@@ -191,8 +191,7 @@ def test_bodies_in_every_shape(answer: bytes, body: bytes, is_whole: bool) -> No
         b"\x00" * 100,
         b"HTTP/1.1 OK\r\n\r\n",
         b"HTTP/1.1 99999 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000,
     ],
 )
 def test_an_answer_without_a_sound_head_is_none(answer: bytes) -> None:
