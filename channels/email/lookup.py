@@ -210,7 +210,8 @@ class _Search:
         """
         unnamed = {message.name: message for message in messages}
         left = list(deliveries)
-        if messages and (len(messages) != len(deliveries) or len(self._by_address) <= _FEW):
+        is_shared = not self._question.shared.isdisjoint(deliveries)
+        if messages and (is_shared or len(messages) != len(deliveries) or len(self._by_address) <= _FEW):
             for message in messages:
                 carried = self._carried_by(message)
                 if carried is None:
@@ -221,7 +222,7 @@ class _Search:
                     left.remove(delivery)
                     if handover == self._question.handover_id.hex:  # of another attempt: proof of nothing
                         yield self._evidence(delivery, Finding.ACCEPTED, message.name)
-        if unnamed and len(unnamed) == len(left):
+        if unnamed and len(unnamed) == len(left) and not is_shared:
             for delivery, message in zip(left, unnamed.values(), strict=True):
                 yield self._evidence(delivery, Finding.ACCEPTED, message.name if len(left) == 1 else None)
         elif not unnamed and self._absence_counts:

@@ -92,6 +92,7 @@ class Question:
         intended_at: when it was about to be made, the database's clock, UTC.
         asked_at: the database's clock now.
         send_at: for planned mail, when the provider is to send it.
+        shared: deliveries whose mailbox other learners have, too: a message there may be somebody else's.
     """
 
     handover_id: UUID
@@ -101,6 +102,7 @@ class Question:
     asked_at: datetime
     request_id: str | None = None
     send_at: datetime | None = None
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, or_, select, update
 
 from pushpull.db import database_now, reading, writing
-from pushpull.learners.lists import in_ids
+from pushpull.learners.lists import in_ids, in_texts
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import budget
@@ -192,14 +192,16 @@ def _questions(
         known = dict(
             connection.execute(select(learner.c.id, address).where(in_ids(learner.c.id, ref.learner_ids))).all()
         )
+        addresses = {
+            delivery_id(ref.wave_id, ref.rotation, learner_id): known.get(learner_id) for learner_id in ref.learner_ids
+        }
+        mailboxes = _shared(connection, known.values()) if ref.channel == Channel.EMAIL else set()
         questions.setdefault(ref.channel, []).append(
             Question(
                 handover_id=ref.id,
                 wave_id=ref.wave_id,
-                addresses={
-                    delivery_id(ref.wave_id, ref.rotation, learner_id): known.get(learner_id)
-                    for learner_id in ref.learner_ids
-                },
+                addresses=addresses,
+                shared=frozenset(name for name, address in addresses.items() if address in mailboxes),
                 intended_at=made.intended_at,
                 asked_at=asked_at,
                 request_id=made.request_id,
@@ -207,6 +209,13 @@ def _questions(
             )
         )
     return questions
+
+
+def _shared(connection: Connection, addresses: Iterable[str | None]) -> set[str]:
+    """Which of these mailboxes more than one learner has."""
+    asked = [address for address in addresses if address]
+    together = select(learner.c.email).where(in_texts(learner.c.email, asked)).group_by(learner.c.email)
+    return set(connection.execute(together.having(func.count() > 1)).scalars())
 
 
 def _settle(

@@ -163,6 +163,24 @@ def test_nobody_asks_about_an_address_that_was_changed_while_the_message_was_on_
     assert asked[0].addresses == {f"{wave_id}-0-{person}": None}
 
 
+def test_who_is_asked_about_is_said_to_share_a_mailbox(engine: Engine) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        first, second = learners(connection, 2, email="team@example.org")
+        (alone,) = learners(connection, 1)
+    wave_id = planned(engine, a_wave())
+    drained(engine, wave_id, Sink({first: [LOST], alone: [LOST]}, request_size=1))
+    asked: dict[str, bool] = {}
+
+    def answer(_channel: str, questions: Sequence[Question]) -> list[Evidence]:
+        asked.update((each, each in question.shared) for question in questions for each in question.addresses)
+        return []
+
+    reconcile(engine, answer, now=NOON, patience=Patience())
+    assert asked == {f"{wave_id}-0-{first}": True, f"{wave_id}-0-{alone}": False}
+    assert states_of(engine, wave_id)[second][0] == "accepted"
+
+
 # ---- slowing down
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -103,6 +104,17 @@ def test_the_mail_of_somebody_else_at_the_same_address_counts_for_nothing(channe
     send(channel, [a_mail(2, to="team@example.org", handover_id=OTHER.hex)])
     asked = a_question(addresses={"5-0-1": "team@example.org"})
     assert findings(channel, asked) == {"5-0-1": Finding.ABSENT}
+
+
+def test_of_two_people_at_one_address_the_mail_of_one_is_no_proof_for_the_other_in_a_large_handover(
+    channel: SendGridChannel,
+) -> None:
+    """Two people at one address are never in one request: of the first, nothing was taken; the second's was."""
+    send(channel, [a_mail(1002, to="team@example.org", handover_id=OTHER.hex)])
+    asked = {f"5-0-{learner}": f"learner{learner}@example.org" for learner in range(1, 31)}
+    question = a_question(addresses={**asked, "5-0-1001": "team@example.org"})
+    found = findings(channel, replace(question, shared=frozenset({"5-0-1001"})))
+    assert found["5-0-1001"] is Finding.ABSENT
 
 
 def test_of_two_people_at_one_address_the_one_who_was_written_to_is_found(channel: SendGridChannel) -> None:
