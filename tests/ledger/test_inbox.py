@@ -48,6 +48,13 @@ MINUTE = timedelta(minutes=1)
 ANOTHER = UUID("ab" * 16)
 
 
+@pytest.fixture(autouse=True)
+def _present() -> None:
+    """Tests may run long after they were read, and providers' requests grow old."""
+    global NOW  # noqa: PLW0603  # the present of the test that runs
+    NOW = datetime.now(UTC)
+
+
 def an_event(wave_id: int, person: int, name: str, number: int = 0, **fields: Any) -> dict[str, Any]:
     """An event of SendGrid's about a delivery."""
     return {
@@ -60,18 +67,20 @@ def an_event(wave_id: int, person: int, name: str, number: int = 0, **fields: An
     }
 
 
-def told(engine: Engine, *events: dict[str, Any], at: datetime = NOW) -> int:
+def told(engine: Engine, *events: dict[str, Any], at: datetime | None = None) -> int:
     kept = sendgrid.split(json.dumps(events).encode())
-    return receive(engine, "sendgrid", kept, normalise, received_at=at)
+    return receive(engine, "sendgrid", kept, normalise, received_at=at or NOW)
 
 
-def texted(engine: Engine, body: str, *, sender: str = "%2B4915112345678", sid: str = "SM1", at: datetime = NOW) -> int:
+def texted(
+    engine: Engine, body: str, *, sender: str = "%2B4915112345678", sid: str = "SM1", at: datetime | None = None
+) -> int:
     kept = twilio.split(f"MessageSid={sid}&From={sender}&Body={body}".encode())
-    return receive(engine, "twilio", kept, normalise, received_at=at)
+    return receive(engine, "twilio", kept, normalise, received_at=at or NOW)
 
 
-def folded(engine: Engine, at: datetime = NOW, **options: Any) -> Folded:
-    return fold(engine, normalise, now=at, **options)
+def folded(engine: Engine, at: datetime | None = None, **options: Any) -> Folded:
+    return fold(engine, normalise, now=at or NOW, **options)
 
 
 def a_sent_wave(engine: Engine, number: int = 1, *, sink: Sink | None = None, **fields: Any) -> tuple[int, list[int]]:

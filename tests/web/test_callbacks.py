@@ -44,6 +44,13 @@ PATHS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _present() -> None:
+    """Tests may run long after they were read, and providers' requests grow old."""
+    global NOW  # noqa: PLW0603  # the present of the test that runs
+    NOW = datetime.now(UTC)
+
+
 class Door:
     """The app as providers reach it."""
 
