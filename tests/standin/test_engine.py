@@ -194,6 +194,15 @@ def test_the_outbox_shows_what_was_taken_and_runs_none_of_it(server: StandIn) ->
     assert "<b>3</b>echo" in page
 
 
+def test_the_outbox_draws_cards_and_survives_what_is_none(server: StandIn) -> None:
+    card = '[{"type": "header", "text": {"type": "plain_text", "text": "Two <minutes>"}}]'
+    for text in (card, "{no card", "7"):
+        server.provider(Echo).take(Taken("echo", "1-0-1", "h", "U1", {"text": "hello", "card": text}, "id", 0.0))
+    page = control(server, "GET", "/").body.decode()
+    assert '<p class="heading">Two &lt;minutes&gt;</p>' in page
+    assert page.count('<details class="message"') == 3
+
+
 def test_another_process_can_tell_it_what_to_do() -> None:
     with standin_process() as remote:
         assert remote.violations() == []
