@@ -6,7 +6,6 @@ For everything but the hot path: batch ids, logs, scheduled sends, unsubscribe g
 from __future__ import annotations
 
 import io
-import logging
 import time
 from collections.abc import Callable
 from email.message import Message
@@ -18,13 +17,14 @@ from python_http_client.exceptions import handle_error
 from sendgrid import SendGridAPIClient
 
 from channels.accounts import SendGridAccount
+from channels.silence import SILENT
 from channels.wire import Answer, NobodyKnows, Wire
 
 #: Seconds one request of the client may take.
 REQUEST_SECONDS = 10.0
 
 # At level DEBUG the client logs every request with its Authorization header and its body.
-logging.getLogger("python_http_client.client").disabled = True
+python_http_client.client._logger = SILENT
 
 
 def sdk(

@@ -5,20 +5,14 @@ Sending does not pass through here: it writes the same requests itself.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 from urllib.request import Request
 
 from slack_sdk import WebClient
 
 from channels.accounts import SlackAccount
+from channels.silence import SILENT
 from channels.wire import NobodyKnows, NothingSent, Wire
-
-#: The SDK logs answers it cannot read, with what is in them.
-_SILENT = logging.getLogger("channels.slack.silent")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
-_SILENT.setLevel(logging.CRITICAL + 1)
 
 
 class WireWebClient(WebClient):
@@ -32,7 +26,7 @@ class WireWebClient(WebClient):
 
     def __init__(self, account: SlackAccount, wire: Wire, *, deadline: float) -> None:
         super().__init__(
-            token=account.bot_token.get_secret_value(), base_url=account.base_url, logger=_SILENT, retry_handlers=[]
+            token=account.bot_token.get_secret_value(), base_url=account.base_url, logger=SILENT, retry_handlers=[]
         )
         self._wire, self._deadline = wire, deadline
 

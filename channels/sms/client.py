@@ -5,7 +5,6 @@ Sending does not pass through here: the SDK's objects allow about a thousand mes
 
 from __future__ import annotations
 
-import logging
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,14 +15,10 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from channels.accounts import TwilioAccount
+from channels.silence import SILENT
 from channels.wire import NobodyKnows, NothingSent, Wire
 
 _ENDING = ".twilio.com"
-
-#: The SDK says requests aloud, with numbers in them, if it is let.
-_SILENT = logging.getLogger("channels.sms.silent")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
 
 
 class Wires:
@@ -68,7 +63,7 @@ class WireHttpClient(HttpClient):  # type: ignore[misc]  # the SDK is not typed
     """
 
     def __init__(self, wires: Wires, *, deadline: float) -> None:
-        super().__init__(_SILENT, is_async=False)
+        super().__init__(SILENT, is_async=False)
         self._wires, self._deadline = wires, deadline
 
     def request(

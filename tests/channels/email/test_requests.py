@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from datetime import UTC, datetime, timedelta
+from logging.config import dictConfig
 from typing import Any
 
 import orjson
@@ -277,8 +279,13 @@ def test_the_channel_says_what_it_takes(standin: StandIn) -> None:
 
 
 def test_the_debug_log_of_the_sdk_holds_no_key(standin: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+    dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"level": "DEBUG"}})  # as Prefect does
+    logging.getLogger().addHandler(caplog.handler)
     with caplog.at_level("DEBUG"):
         a_channel(standin).reserve(1)
+        logging.getLogger("a.test").debug("heard")
+    logging.getLogger().removeHandler(caplog.handler)
+    assert "heard" in caplog.text
     assert "SG.stand-in" not in caplog.text
 
 
