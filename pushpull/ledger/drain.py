@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from threading import Lock
+from typing import TypeGuard
 from uuid import uuid4
 
 from sqlalchemy import Engine
@@ -277,12 +278,16 @@ class _Worker:
             self._result.stopped = self._result.stopped or intent.stopped
             if intent.channel_paused:
                 self._result.paused[batch.channel] = intent.channel_paused
-        position = 0
+        position, slow_down = 0, None
         for handover in intent.handovers:
             count = len(handover.learner_ids)
             slots = [begins_at + (position + each) * interval for each in range(count)] if interval else []
             position += count
-            outcomes, why_stopped = self._call(batch.channel, handover, messages, slots, give_up_at)
+            if slow_down is None:
+                outcomes, why_stopped = self._call(batch.channel, handover, messages, slots, give_up_at)
+                slow_down = next((each for each in outcomes if _asks_to_wait(each)), None)
+            else:
+                outcomes, why_stopped = [slow_down] * count, None
             self._on_step(Step.CALLED, len(outcomes))
             self._record(batch, handover, outcomes, why_stopped)
             self._on_step(Step.RECORDED, len(outcomes))
@@ -392,7 +397,7 @@ class _Worker:
     def _record(self, batch: Batch, handover: Handover, outcomes: Sequence[Outcome], why_stopped: str | None) -> None:
         ref = HandoverRef(handover.id, batch.wave_id, batch.rotation, batch.channel, handover.learner_ids)
         now = self._rules.as_of
-        waits = {each.retry_at for each in outcomes if isinstance(each, NotSent) and each.reason == THROTTLED}
+        waits = {each.retry_at for each in outcomes if _asks_to_wait(each)}
         with writing(self._engine) as connection:
             settled = record(connection, ref, outcomes, now=now, recorded_at=database_now(connection))
             if why_stopped is not None:
@@ -402,3 +407,8 @@ class _Worker:
                     throttle(connection, batch.channel, until=until)
         with self._lock:
             self._result.add(settled)
+
+
+def _asks_to_wait(outcome: Outcome) -> TypeGuard[NotSent]:
+    """Whether the provider wants nobody to hand over for a while."""
+    return isinstance(outcome, NotSent) and outcome.reason == THROTTLED
