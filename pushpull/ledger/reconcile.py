@@ -24,7 +24,7 @@ from pushpull.ledger.campaigns import record
 from pushpull.ledger.messages import delivery_id, parse_delivery_id
 from pushpull.ledger.outcomes import Evidence, Finding, Question
 from pushpull.ledger.reach import ADDRESS
-from pushpull.ledger.settling import REPEATED, HandoverRef, duplicate_mark, note
+from pushpull.ledger.settling import CALLED_BACK, REPEATED, HandoverRef, duplicate_mark, note
 from pushpull.ledger.tables import campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, Reason
 
@@ -32,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 
 #: A change of a learner bears the time its import began: it may have come in so much later, behind a message's back.
 IMPORTS_TAKE = timedelta(hours=1)
+
+_CALLED_BACK = "called back: the provider will never send it"
 
 #: Asks a channel's provider about handovers.
 LookUp = Callable[[str, Sequence[Question]], Sequence[Evidence]]
@@ -238,7 +240,7 @@ def _settle(
     open_rows = connection.execute(
         select(delivery.c.learner_id, duplicate_mark().label("mark")).where(ref.unsettled()).with_for_update()
     ).all()
-    decided: dict[str, list[int]] = {"accepted": [], "planned": [], REPEATED: [], "parked": []}
+    decided: dict[str, list[int]] = {"accepted": [], CALLED_BACK: [], "planned": [], REPEATED: [], "parked": []}
     if send_at is not None and any(found[key].finding is Finding.CANCELLED for key in found if key[0] == ref.id):
         _take_back_accepted(connection, ref, now=now, at=database_time)
     for learner_id, mark in open_rows:
@@ -246,13 +248,16 @@ def _settle(
         finding = evidence.finding if evidence else Finding.UNKNOWN
         if finding is Finding.ACCEPTED:
             decided["accepted"].append(learner_id)
-        elif finding is Finding.CANCELLED or (finding is Finding.ABSENT and age >= patience.settle):
+        elif finding is Finding.CANCELLED:
+            decided[CALLED_BACK].append(learner_id)
+        elif finding is Finding.ABSENT and age >= patience.settle:
             decided["planned"].append(learner_id)
         elif age >= patience.park:
             may_repeat = message_class == MessageClass.MANDATORY and mark is None
             decided[REPEATED if may_repeat else "parked"].append(learner_id)
     proofs: dict[str, tuple[DeliveryState, object, str, str]] = {
         "accepted": (DeliveryState.ACCEPTED, duplicate_mark(), "accepted", "found at the provider"),
+        CALLED_BACK: (DeliveryState.PLANNED, Reason.NOT_PROCESSED.value, "not_sent", _CALLED_BACK),
         "planned": (DeliveryState.PLANNED, Reason.NOT_PROCESSED.value, "not_sent", "absent at the provider"),
         REPEATED: (
             DeliveryState.PLANNED,
@@ -272,7 +277,7 @@ def _settle(
             update(delivery).where(ref.unsettled(), delivery.c.learner_id.in_(learner_ids)).values(**values)
         )
         note(connection, ref, dict.fromkeys(learner_ids, noted), reason=outcome, proof=proof, at=database_time)
-        if outcome == "planned":
+        if outcome in {CALLED_BACK, "planned"}:
             budget.strike_out(connection, ref.id, learner_ids)
         if outcome == "accepted":
             connection.execute(
@@ -283,7 +288,7 @@ def _settle(
     settled = {outcome: len(ids) for outcome, ids in decided.items()}
     return {
         "accepted": settled["accepted"],
-        "planned": settled["planned"] + settled[REPEATED],
+        "planned": settled[CALLED_BACK] + settled["planned"] + settled[REPEATED],
         "parked": settled["parked"],
         "still_uncertain": len(open_rows) - sum(settled.values()),
     }
@@ -318,8 +323,7 @@ def _take_back_accepted(connection: Connection, ref: HandoverRef, *, now: dateti
     learner_ids = sorted(row.learner_id for row in rows)
     if not learner_ids:
         return
-    proof = "its request was called back"
-    note(connection, ref, dict.fromkeys(learner_ids, "not_sent"), reason="planned", proof=proof, at=at)
+    note(connection, ref, dict.fromkeys(learner_ids, "not_sent"), reason=CALLED_BACK, proof=_CALLED_BACK, at=at)
     budget.strike_out(connection, ref.id, learner_ids)
     connection.execute(update(handover).where(handover.c.id == ref.id).values(accepted=0))
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, 
 
 from pushpull.db import database_now
 from pushpull.ledger.reports import DeliveryFact, Key, KnownDelivery, of_deliveries
-from pushpull.ledger.settling import OPEN_TO_EVIDENCE, HandoverRef, duplicate_mark, note
+from pushpull.ledger.settling import CALLED_BACK, OPEN_TO_EVIDENCE, HandoverRef, duplicate_mark, note
 from pushpull.ledger.tables import attempt, delivery, handover, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, DeliveryState, EventKind, Reason
 
@@ -97,6 +97,9 @@ def _fold_unproven(connection: Connection, fact: DeliveryFact, *, channel: str |
         # Where it waits to leave again it was proven not to have left, e.g. called back: that it was dropped says no
         # more than that, and the next one is still to come.
         row = and_(row, delivery.c.state.not_in(_TO_LEAVE_AGAIN))
+    if fact.kind is EventKind.ACCEPTED:
+        # That it had been taken is old news once it was called back: it will not be sent.
+        row = and_(row, ~_was_called_back(fact))
     target = _LEADS_TO[fact.kind]
     values: dict[str, object] = {"state": target.value, "lease_until": None, "settled_at": fact.occurred_at}
     if not _is_proven(connection, fact, row, values, channel=channel):
@@ -105,6 +108,19 @@ def _fold_unproven(connection: Connection, fact: DeliveryFact, *, channel: str |
     # Only where it was set: an open wave's row is a worker's, who may be waiting for this learner.
     told = and_(wave.c.id == fact.wave_id, wave.c.reached_recorded_at.is_not(None))
     connection.execute(update(wave).where(told).values(reached_recorded_at=None))
+
+
+def _was_called_back(fact: DeliveryFact) -> ColumnElement[bool]:
+    return (
+        select(attempt.c.handover_id)
+        .where(
+            attempt.c.handover_id == (fact.handover_id or delivery.c.handover_id),
+            attempt.c.learner_id == delivery.c.learner_id,
+            attempt.c.reason == CALLED_BACK,
+        )
+        .correlate(delivery)
+        .exists()
+    )
 
 
 def _is_proven(

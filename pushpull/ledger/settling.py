@@ -57,6 +57,9 @@ OPEN_TO_EVIDENCE = (
 #: What an attempt is noted with when it is repeated without proof that it failed.
 REPEATED = "repeated"
 
+#: What an attempt is noted with when its provider agreed never to send it.
+CALLED_BACK = "called_back"
+
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
 

@@ -13,7 +13,7 @@ from pushpull.db import database_now, reading, writing
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.events import DeliveryFact, record_facts
-from pushpull.ledger.outcomes import Evidence, Finding, Question, Uncertain
+from pushpull.ledger.outcomes import THROTTLED, Accepted, Evidence, Finding, NotSent, Question, Uncertain
 from pushpull.ledger.pacing import throttle, throttled
 from pushpull.ledger.reconcile import Patience, reconcile
 from pushpull.ledger.tables import contact, delivery, handover
@@ -85,6 +85,24 @@ def test_a_batch_that_is_called_back_takes_with_it_what_was_reported_as_taken(en
     sink = Sink()
     drained(engine, wave_id, sink)
     assert sink.received == {f"{wave_id}-0-{each}": 1 for each in people}
+
+
+@pytest.mark.parametrize("reported", ["processed", "delivered"])
+def test_what_was_called_back_goes_again_though_it_is_reported_late_that_it_was_taken(
+    engine: Engine, reported: str
+) -> None:
+    wave_id, (person,) = a_wave_for(engine, 1)
+    at = rows_of(engine, wave_id)[person].due_at
+    drained(engine, wave_id, Sink({person: [LOST]}), now=at, send_at=at)
+    first = rows_of(engine, wave_id)[person].handover_id
+    reconcile(engine, called_back, now=at - timedelta(minutes=30), patience=Patience())
+    kind = EventKind.ACCEPTED if reported == "processed" else EventKind.DELIVERED
+    for handover_id in (first, None):
+        with writing(engine) as connection:
+            fact = DeliveryFact("callback", str(handover_id), wave_id, 0, person, kind, at, handover_id=handover_id)
+            record_facts(connection, [fact])
+    # Only what arrived in spite of it has arrived.
+    assert states_of(engine, wave_id)[person][0] == ("planned" if reported == "processed" else "delivered")
 
 
 @pytest.mark.parametrize("message_class", [MessageClass.NUDGE, MessageClass.MANDATORY])
@@ -193,3 +211,15 @@ def test_a_worker_whose_clock_is_wrong_neither_closes_a_provider_for_days_nor_ig
         left = throttled(connection, EMAIL)
     assert left is not None
     assert timedelta() < left <= timedelta(hours=1)
+
+
+def test_a_provider_that_asks_to_slow_down_gets_no_further_request_of_the_batch(engine: Engine) -> None:
+    wave_id, people = a_wave_for(engine, 6)
+    with reading(engine) as connection:
+        later = database_now(connection) + timedelta(minutes=10)
+    sink = Sink({people[0]: [Accepted()], people[1]: [NotSent(THROTTLED, later)]}, request_size=2)
+    result = drained(engine, wave_id, sink)
+    assert len(sink.requests) == 1
+    assert (result.accepted, result.not_sent) == (1, 5)
+    assert {states_of(engine, wave_id)[each][0] for each in people[1:]} == {"planned"}
+    assert {rows_of(engine, wave_id)[each].due_at for each in people[1:]} == {later}
