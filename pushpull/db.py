@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
@@ -101,6 +102,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         return self
 
 
+def _quote_no_rows(failed: ExceptionContext) -> None:
+    """PostgreSQL quotes the row a statement failed on, below the first line of what it says."""
+    for error in (failed.original_exception, failed.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
+
+
 def open_database(url: str, *, echo: bool = False, pool_size: int = 5) -> Engine:
     """An engine for ``url`` with what both databases need set.
 
@@ -115,9 +123,10 @@ def open_database(url: str, *, echo: bool = False, pool_size: int = 5) -> Engine
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
     if url.startswith("postgresql+psycopg://"):
-        return create_engine(
+        engine = create_engine(
             url,
             echo=echo,
+            hide_parameters=True,  # they are about people, and errors are logged, by Prefect too
             pool_size=pool_size,
             execution_options=_COUNTS_ROWS,
             max_overflow=8,
@@ -127,10 +136,13 @@ def open_database(url: str, *, echo: bool = False, pool_size: int = 5) -> Engine
             # The queries here are few and large: compiling them to machine code costs more than it saves.
             connect_args={"options": "-c jit=off -c timezone=UTC"},
         )
+        event.listen(engine, "handle_error", _quote_no_rows)
+        return engine
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
             echo=echo,
+            hide_parameters=True,  # they are about people, and errors are logged, by Prefect too
             execution_options=_COUNTS_ROWS,
             json_serializer=_json_text,
             json_deserializer=orjson.loads,
