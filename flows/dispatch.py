@@ -6,9 +6,13 @@ sending, is held for a person. It can be killed, run twice or run at once with i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import flow
 
 from flows.parameters import moment
+from pushpull.ledger.drain import DrainResult
+from pushpull.ledger.due import DueWave
 from pushpull.ledger.results import WaveResult
 from tasks.callbacks import fold_callbacks
 from tasks.deliver import close_waves, drain_shard, find_ahead, find_due, shards_of
@@ -40,17 +44,14 @@ async def dispatch(
     if dry_run:
         return report_waves(sorted({wave.wave_id for wave in due}))
     due = cleared(due, now)
+    broken: dict[int, Exception] = {}
     for wave in cleared(find_ahead(now), now):
-        drain_shard.for_each([(shard, wave.rules, True) for shard in shards_of(wave, cohort)])
+        _drained(wave, cohort, broken, is_ahead=True)
     touched: set[int] = set()
     has_more = True
     while has_more:  # drains end after a while, so that what is more important by then goes first
         touched |= {wave.wave_id for wave in due}
-        drained = [
-            result
-            for wave in due
-            for result in drain_shard.for_each([(shard, wave.rules) for shard in shards_of(wave, cohort)])
-        ]
+        drained = [result for wave in due for result in _drained(wave, cohort, broken)]
         has_more = any(result.has_more for result in drained)
         if has_more:
             now = moment(as_of, live=True)
@@ -58,4 +59,24 @@ async def dispatch(
     if touched:
         close_waves(now)
     report_waiting()
-    return report_waves(sorted(touched))
+    results = report_waves(sorted(touched))
+    if broken:  # the run fails, so that somebody looks; what could be sent was
+        raise next(iter(broken.values()))
+    return results
+
+
+def _drained(
+    wave: DueWave, cohort: Sequence[str], broken: dict[int, Exception], *, is_ahead: bool = False
+) -> list[DrainResult]:
+    """Drain a wave's shards. One that fails keeps no other wave waiting, and is not tried again in this run.
+
+    Args:
+        broken: why waves failed, by id.
+    """
+    if wave.wave_id in broken:
+        return []
+    try:
+        return drain_shard.for_each([(shard, wave.rules, is_ahead) for shard in shards_of(wave, cohort)])
+    except Exception as error:  # noqa: BLE001  # told at the end of the run
+        broken[wave.wave_id] = error
+        return []

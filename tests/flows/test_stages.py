@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from channels.parcels import parcel_folder, read
+from content.source import ContentError
 from flows.cohort_rerun import cohort_rerun
 from flows.dispatch import dispatch
 from flows.launch import launch
@@ -22,9 +23,10 @@ from pushpull.db import reading, writing
 from pushpull.learners.tables import activity, learner, lifecycle, progress
 from pushpull.ledger.rotations import CohortKind
 from pushpull.ledger.tables import delivery, wave
-from pushpull.ledger.vocabulary import DeliveryState, WaveStatus
+from pushpull.ledger.vocabulary import DeliveryState, MessageClass, WaveStatus
 from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
+from tests.ledger.builders import a_campaign, a_wave, planned
 
 
 def run(flow: Any, at: datetime, **parameters: Any) -> Any:
@@ -256,3 +258,16 @@ def test_lifecycles_follow_what_people_do(company: Installation, launch_day: dat
         )
     assert states["e0"] in {"activated", "active"}
     assert set(states.values()) <= {"aware", "activated", "active"}
+
+
+def test_a_wave_that_cannot_be_sent_keeps_no_other_waiting(company: Installation, launch_day: datetime) -> None:
+    on = (launch_day + timedelta(hours=2)).date()
+    fields = {"campaign": "whose-files-are-gone", "on": on, "message_class": MessageClass.MANDATORY}
+    with writing(company.engine) as connection:
+        a_campaign(connection, "whose-files-are-gone", message_class=MessageClass.MANDATORY)
+    broken = planned(company.engine, a_wave("launch.reminder", **fields), as_of=launch_day)
+    run(launch, launch_day, campaign=CAMPAIGN)
+    with pytest.raises(ContentError):
+        run(dispatch, launch_day + timedelta(hours=9))
+    assert count(company, ACCEPTED, delivery.c.wave_id != broken) > PEOPLE / 3, "all in Berlin who may be sent to"
+    assert count(company, delivery.c.wave_id == broken, delivery.c.state == DeliveryState.PLANNED) == PEOPLE
