@@ -203,9 +203,12 @@ def work(given: Mapping[str, Any]) -> dict[str, Any]:
         print("ready", flush=True)
         sys.stdin.readline()
         start = time.perf_counter()
-        result = drain(here.engine, shard, rules, courier, options=options)
-        took = time.perf_counter() - start
-        told = {"accepted": result.accepted, "seconds": took, "peak": peak_memory(), "before": before}
+        result, accepted = drain(here.engine, shard, rules, courier, options=options), 0
+        while result.has_more:  # who came too late for a turn takes another, as dispatch has it
+            accepted += result.accepted
+            result = drain(here.engine, shard, rules, courier, options=options)
+        took, accepted = time.perf_counter() - start, accepted + result.accepted
+        told = {"accepted": accepted, "seconds": took, "peak": peak_memory(), "before": before}
         return {**told, "result": repr(result)}
 
 
@@ -374,7 +377,7 @@ def measure_pacing(url: str, _size: int, _runs: int) -> Measured:
     rate, found = 200, Measured()
     with TemporaryDirectory() as folder, sink(is_plain=True) as provider:
         waves = Waves(url, Path(folder))
-        accepted, took, _ = waves.run("sms", provider.url, per_second=float(rate), most=10 * rate)
+        accepted, took, _ = waves.run("sms", provider.url, per_second=float(rate), most=10 * rate, senders=2)
         answer = Wire(provider.url).request("GET", "/arrivals", headers={}, deadline=time.monotonic() + 10)
         arrivals: list[float] = sorted(json.loads(answer.body))
         found.seconds, found.counts["messages"] = [took], accepted

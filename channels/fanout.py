@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Event, Lock
 
 from channels.answers import unanswered
@@ -18,11 +19,16 @@ from pushpull.ledger.outcomes import (
     CHANNEL_STOPPED,
     DEADLINE_PASSED,
     THROTTLED,
+    TURN_PASSED,
     ChannelStopped,
     NotSent,
     Outcome,
     Uncertain,
 )
+from pushpull.ledger.pacing import BETWEEN_TURNS, MARGIN
+
+#: How late a message may leave that has a handover for itself, in seconds.
+_ALONE = 0.25
 
 #: Makes the request of one message, by the deadline in monotonic seconds.
 Call = Callable[[OutgoingMessage, float], Outcome]
@@ -50,6 +56,7 @@ class FanOut:
         self._monotonic, self._sleep = monotonic, sleep
         self._pool: ThreadPoolExecutor | None = None
         self._lock = Lock()
+        self._gate = _Gate(monotonic)
 
     def send(
         self, messages: Sequence[OutgoingMessage], call: Call, *, deadline: float, not_before: Sequence[float] = ()
@@ -62,7 +69,7 @@ class FanOut:
         Raises:
             ChannelStopped: a request found the whole channel unusable; it carries what became of every message.
         """
-        run = _Run(messages, call, deadline, not_before, self._monotonic, self._sleep)
+        run = _Run(messages, call, deadline, not_before, self._gate, self._monotonic, self._sleep)
         threads = min(self._at_once, len(messages))
         if threads <= 1:
             run.work()
@@ -78,6 +85,24 @@ class FanOut:
             return self._pool
 
 
+class _Gate:
+    """Lets messages with a slot leave, one handover after the other, and never faster than the provider's rate."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._free_at = 0.0
+        self._lock = Lock()
+
+    def leave(self, slot: float, *, gap: float, before: float) -> float | None:
+        """When a message may leave; None: not before its turn is over."""
+        with self._lock:
+            leaves_at = max(slot, self._free_at, self._monotonic())
+            if leaves_at >= before:
+                return None
+            self._free_at = leaves_at + gap
+            return leaves_at
+
+
 class _Run:
     """One handover under way."""
 
@@ -87,13 +112,21 @@ class _Run:
         call: Call,
         deadline: float,
         not_before: Sequence[float],
+        gate: _Gate,
         monotonic: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
+        self._gate = gate
         self._messages, self._call, self._deadline = messages, call, deadline
         self._not_before, self._monotonic, self._sleep = not_before, monotonic, sleep
         self._outcomes: list[Outcome | None] = [None] * len(messages)
         self._next = iter(range(len(messages)))
+        self._gap, self._ends_at = 0.0, deadline
+        if not_before:
+            interval = min((after - before for before, after in pairwise(not_before)), default=_ALONE)
+            # A second's messages fit into a second, and no more; nobody leaves in the next turn's time.
+            self._gap = interval * (1 - MARGIN / 2) if len(not_before) > 1 else 0.0
+            self._ends_at = min(deadline, not_before[-1] + interval + BETWEEN_TURNS)
         self._lock = Lock()
         self._over = Event()
         self._rest: Outcome = NotSent(DEADLINE_PASSED)
@@ -110,7 +143,7 @@ class _Run:
 
     def _one(self, position: int) -> Outcome | None:
         if not self._has_come(position):
-            return NotSent(DEADLINE_PASSED)
+            return NotSent(self._why_late(position))
         if self._over.is_set():
             return None
         try:
@@ -127,15 +160,22 @@ class _Run:
         return outcome
 
     def _has_come(self, position: int) -> bool:
-        """Wait for a message's slot; whether there is time left in it."""
+        """Wait for a message's slot; whether there is time left in it.
+
+        Who is late never catches up faster than the provider's rate: what no longer fits into the turn does not leave.
+        """
         if self._not_before:
-            slot = self._not_before[position]
-            wait = slot - self._monotonic()
-            if slot >= self._deadline:
+            leaves_at = self._gate.leave(self._not_before[position], gap=self._gap, before=self._ends_at)
+            if leaves_at is None:
                 return False
+            wait = leaves_at - self._monotonic()
             if wait > 0:
                 self._sleep(wait)
         return self._monotonic() < self._deadline
+
+    def _why_late(self, position: int) -> str:
+        had_time = max(self._monotonic(), self._not_before[position] if self._not_before else 0.0) < self._deadline
+        return TURN_PASSED if had_time else DEADLINE_PASSED
 
     def _end(self, rest: Outcome, stopped: ChannelStopped | None = None) -> None:
         with self._lock:

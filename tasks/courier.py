@@ -67,7 +67,10 @@ class CampaignCourier:
 
     def request_size(self, channel: str) -> int:
         """How many messages of a channel go into one handover."""
-        return self._adapters[Channel(channel)].limits.batch_size
+        limits = self._adapters[Channel(channel)].limits
+        if limits.takes_shared_bodies and limits.per_second:  # what leaves in one request must fit into a second
+            return max(1, min(limits.batch_size, int(limits.per_second)))
+        return limits.batch_size
 
     def per_second(self, channel: str) -> float | None:
         """The rate of a channel's provider."""

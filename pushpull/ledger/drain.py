@@ -32,6 +32,7 @@ from pushpull.ledger.outcomes import (
     CHANNEL_STOPPED,
     DEADLINE_PASSED,
     THROTTLED,
+    TURN_PASSED,
     Accepted,
     ChannelStopped,
     NotSent,
@@ -39,12 +40,15 @@ from pushpull.ledger.outcomes import (
     Rejected,
     Uncertain,
 )
-from pushpull.ledger.pacing import LONGEST_WAIT, take_turn, throttle, throttled, turn_size
+from pushpull.ledger.pacing import LEAD, LONGEST_WAIT, take_turn, throttle, throttled, turn_size
 from pushpull.ledger.settling import HandoverRef, Settled, record
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.stopping import stop_signal
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import Reason
+
+#: A handover that begins later than its slots end, and so many seconds, has lost its turn.
+_LATE_SECONDS = 0.05
 
 _OUTCOMES = (Accepted, Rejected, NotSent, Uncertain)
 
@@ -206,9 +210,8 @@ class _Worker:
                 if isinstance(claimed, _Wait):
                     self._wait(channel.value, claimed)
                     continue
-                batch, begins_at, interval = claimed
-                cursor = batch.last
-                self._deliver(batch, begins_at, interval)
+                cursor = claimed.last
+                self._deliver(claimed)
             if self._result.stopped:
                 return
 
@@ -223,15 +226,10 @@ class _Worker:
         else:
             self._sleep(wait.seconds)
 
-    def _claim(self, shard: Shard, channel: str, cursor: int) -> tuple[Batch, float, float] | _Wait | None:
-        """Take the next due rows of a channel, and a turn at its provider for them.
-
-        Returns:
-            The batch, the monotonic second its turn begins at (0: at once), and the seconds between two messages.
-        """
+    def _claim(self, shard: Shard, channel: str, cursor: int) -> Batch | _Wait | None:
+        """Take the next due rows of a channel: of one with a rate no more than are handed over in one turn."""
         rate = self._courier.per_second(channel)
         most = self._options.batch_size
-        turn = None
         with writing(self._engine) as connection:
             pause = throttled(connection, channel)
             if pause is not None:
@@ -250,25 +248,43 @@ class _Worker:
                 only=shard.only,
                 at=self._options.send_at,
             )
-            if batch is not None and rate:
-                lane = self._rules.spec.message_class.lane
-                turn = take_turn(
-                    connection, channel, count=len(batch.rows), per_second=rate, is_mandatory=lane == "mandatory"
-                )
-                if not turn.is_taken:
-                    put_back(connection, batch)
-                    return _Wait(turn.wait.total_seconds(), "others have the provider's next turns")
-        if batch is None:
-            return None
-        self._on_step(Step.CLAIMED, len(batch.rows))
-        if turn is None:
-            return batch, 0.0, 0.0
-        return batch, self._monotonic() + turn.wait.total_seconds(), turn.interval
+        if batch is not None:
+            self._on_step(Step.CLAIMED, len(batch.rows))
+        return batch
 
-    def _deliver(self, batch: Batch, begins_at: float, interval: float) -> None:
+    def _turn(self, batch: Batch) -> tuple[float, float] | None:
+        """Take a turn at the provider for a batch that is written; wait for it where it is worth waiting.
+
+        Returns:
+            The monotonic second it begins at, and the seconds between two messages; both 0 without a rate. None: the
+            batch was put back.
+        """
+        rate = self._courier.per_second(batch.channel)
+        if not rate:
+            return 0.0, 0.0
+        is_mandatory = self._rules.spec.message_class.lane == "mandatory"
+        while True:
+            with writing(self._engine) as connection:
+                turn = take_turn(
+                    connection, batch.channel, count=len(batch.rows), per_second=rate, is_mandatory=is_mandatory
+                )
+            wait = turn.wait.total_seconds()
+            if turn.is_taken:
+                return self._monotonic() + wait, turn.interval
+            self._wait(batch.channel, _Wait(wait, "others have the provider's next turns"))
+            if self._is_over(batch.channel):
+                with writing(self._engine) as connection:
+                    put_back(connection, batch)
+                return None
+
+    def _deliver(self, batch: Batch) -> None:
         """Write, intend, call and record one batch."""
         messages = self._write(batch)
-        self._sleep_until(begins_at)
+        turn = self._turn(batch)
+        if turn is None:
+            return
+        begins_at, interval = turn
+        self._sleep_until(begins_at - LEAD if begins_at else 0.0)
         intent = self._intend(batch, messages)
         give_up_at = self._monotonic() + self._options.deadline.total_seconds()
         self._on_step(Step.INTENDED, sum(len(each.learner_ids) for each in intent.handovers))
@@ -310,10 +326,7 @@ class _Worker:
         return messages
 
     def _intend(self, batch: Batch, messages: Mapping[int, object]) -> Intent:
-        rate = self._courier.per_second(batch.channel)
         size = self._courier.request_size(batch.channel)
-        if rate:  # what is handed over at once must fit into a second
-            size = max(1, min(size, int(rate)))
 
         def group_of(learner_id: int) -> Hashable:
             return self._courier.group_of(messages[learner_id])
@@ -369,6 +382,8 @@ class _Worker:
         if channel in self._result.paused:
             return [NotSent(CHANNEL_STOPPED)] * count, None
         self._sleep_until(min(not_before[0], deadline) if not_before else 0.0)
+        if not_before and self._monotonic() >= 2 * not_before[-1] - not_before[0] + _LATE_SECONDS:
+            return [NotSent(TURN_PASSED)] * count, None
         if self._monotonic() >= deadline:
             return [NotSent(DEADLINE_PASSED)] * count, None
         why_stopped = None
@@ -407,6 +422,7 @@ class _Worker:
                     throttle(connection, batch.channel, until=until)
         with self._lock:
             self._result.add(settled)
+            self._result.has_more |= any(isinstance(each, NotSent) and each.reason == TURN_PASSED for each in outcomes)
 
 
 def _asks_to_wait(outcome: Outcome) -> TypeGuard[NotSent]:

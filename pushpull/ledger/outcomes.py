@@ -68,6 +68,8 @@ Outcome = Accepted | Rejected | NotSent | Uncertain
 THROTTLED = "throttled"
 #: The reason of :class:`NotSent` for messages whose turn did not come before the call had to be over.
 DEADLINE_PASSED = "deadline_passed"
+#: The reason of :class:`NotSent` for messages that came too late for their slot in the provider's rate.
+TURN_PASSED = "turn_passed"
 #: The reason of :class:`NotSent` for messages that were not tried because their channel had stopped.
 CHANNEL_STOPPED = "channel_stopped"
 

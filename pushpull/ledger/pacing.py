@@ -7,7 +7,6 @@ Nudges wait while obligations are being sent, so obligations have the provider t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +18,12 @@ from pushpull.ledger.tables import provider_pace
 
 #: Workers stay this far below a provider's rate, so that a thread that wakes late never makes two messages meet.
 MARGIN = 0.005
+
+#: Between two turns, in seconds: workers' clocks and threads are not that exact.
+BETWEEN_TURNS = 0.005
+
+#: A turn nobody waits for begins so much later, in seconds: the last transaction before it takes a while.
+LEAD = 0.25
 
 #: How much of the provider's time one turn takes, in seconds, at the most.
 TURN_SECONDS = 5.0
@@ -49,10 +54,6 @@ class Turn:
     interval: float
     is_taken: bool
 
-    def slots(self, begins_at: float, count: int) -> Sequence[float]:
-        """When each of ``count`` messages may leave, in seconds on the clock of ``begins_at``."""
-        return [begins_at + position * self.interval for position in range(count)]
-
 
 def turn_size(per_second: float, most: int) -> int:
     """How many messages one turn is for."""
@@ -68,14 +69,14 @@ def take_turn(connection: Connection, channel: str, *, count: int, per_second: f
     interval = 1 / (per_second * (1 - MARGIN))
     row = _locked(connection, channel)
     now = database_now(connection)
-    begins_at = max(row.next_slot_at, row.throttled_until or now, now)
+    begins_at = max(row.next_slot_at, row.throttled_until or now, now + timedelta(seconds=LEAD))
     precedence = row.mandatory_until
     if not is_mandatory and precedence is not None and precedence > now:
         return Turn(min(precedence - now, timedelta(seconds=1)), interval, is_taken=False)
     values: dict[str, object] = {"mandatory_until": now + _PRECEDENCE} if is_mandatory else {}
     is_taken = begins_at - now <= LONGEST_WAIT
     if is_taken:
-        values["next_slot_at"] = begins_at + timedelta(seconds=count * interval)
+        values["next_slot_at"] = begins_at + timedelta(seconds=count * interval + BETWEEN_TURNS)
     if values:
         connection.execute(update(provider_pace).where(provider_pace.c.channel == channel).values(**values))
     return Turn(begins_at - now, interval, is_taken=is_taken)

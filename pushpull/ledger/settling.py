@@ -36,7 +36,16 @@ from pushpull.learners.lists import in_ids, texts_by_id
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import ANY_FAMILY, SuppressionReason
 from pushpull.ledger import budget
-from pushpull.ledger.outcomes import CHANNEL_STOPPED, DEADLINE_PASSED, Accepted, NotSent, Outcome, Rejected, Uncertain
+from pushpull.ledger.outcomes import (
+    CHANNEL_STOPPED,
+    DEADLINE_PASSED,
+    TURN_PASSED,
+    Accepted,
+    NotSent,
+    Outcome,
+    Rejected,
+    Uncertain,
+)
 from pushpull.ledger.tables import attempt, delivery, handover
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 
@@ -309,6 +318,7 @@ def _settle(
     return name, len(settled)
 
 
+_NOT_ITS_DOING = (CHANNEL_STOPPED, DEADLINE_PASSED, TURN_PASSED)
 _NAMES: dict[type[Outcome], str] = {Rejected: "rejected", NotSent: "not_sent", Uncertain: "uncertain"}
 
 
@@ -318,7 +328,7 @@ def _again_at(outcome: Outcome, tries: Mapping[int, int], *, now: datetime) -> d
         return {None: list(tries)}
     if outcome.retry_at is not None:
         return {max(outcome.retry_at, now): list(tries)}
-    if outcome.reason in (CHANNEL_STOPPED, DEADLINE_PASSED):  # none of the message's doing: it goes as soon as it can
+    if outcome.reason in _NOT_ITS_DOING:  # it goes as soon as it can
         return {now: list(tries)}
     times: dict[datetime | None, list[int]] = {}
     for learner_id, attempts in tries.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from threading import Barrier, Lock
 
 import pytest
@@ -139,3 +140,39 @@ def test_nothing_is_tried_once_the_deadline_has_passed() -> None:
 
 def test_no_message_is_no_request() -> None:
     assert FanOut(2, "test").send([], lambda *_: Accepted(), deadline=soon()) == []
+
+
+class Ticking:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def read(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_who_is_late_never_catches_up_faster_than_the_rate_and_never_leaves_in_the_next_turn() -> None:
+    clock = Ticking()
+    left: list[float] = []
+
+    def call(message: OutgoingMessage, deadline: float) -> Outcome:
+        left.append(clock.now)
+        if place_of(message) == 2:
+            clock.now += 0.35  # it took long
+        return Accepted()
+
+    fan_out = FanOut(1, "test", monotonic=clock.read, sleep=clock.sleep)
+    slots = [100.0 + 0.1 * position for position in range(10)]
+    outcomes = fan_out.send(messages(10), call, deadline=130.0, not_before=slots)
+    assert outcomes.count(Accepted()) == len(left)
+    late = len(outcomes) - len(left)
+    assert 2 <= late <= 3
+    assert outcomes[-late:] == [NotSent("turn_passed")] * late
+    assert all(after - before >= 0.0994 for before, after in pairwise(left)), left
+    assert max(left) < 101.0
+    (alone,) = fan_out.send(messages(1), call, deadline=130.0, not_before=[clock.now])
+    assert alone == Accepted()

@@ -179,13 +179,6 @@ def test_a_paced_drain_gives_every_message_a_slot_of_its_own(engine: Engine) -> 
     assert sum(clock.slept) >= 0.9
 
 
-def test_a_request_never_carries_more_than_a_second_allows(engine: Engine) -> None:
-    wave_id, _ = a_wave_for(engine, 9)
-    sink = Paced(3, request_size=100)
-    paced_drain(engine, wave_id, sink, Clock())
-    assert max(len(ids) for _, ids in sink.requests) == 3
-
-
 # ---- slowing down
 
 
