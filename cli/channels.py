@@ -24,13 +24,14 @@ _Channel = Annotated[Channel, typer.Argument(help="Which one.")]
 def list_channels() -> None:
     """Every channel: who carries it, how fast, and whether it is paused or asked to wait."""
     from pushpull.db import reading
-    from pushpull.ledger.campaigns import paused_channels
+    from pushpull.ledger.campaigns import paused_channels, pauses_end
     from pushpull.ledger.pacing import throttled
 
     home = here()
     own = home.settings
     with reading(home.engine) as connection:
         paused = paused_channels(connection, now=datetime.now(UTC))
+        ends = pauses_end(connection)
         waits = {channel: throttled(connection, channel.value) for channel in Channel}
     from_where = f"Prefect blocks {own.credentials_block!r}" if own.credentials_block else "PUSHPULL_ variables"
     table = Table("channel", "carried by", "credentials", "per second", "state")
@@ -38,7 +39,8 @@ def list_channels() -> None:
         is_real = channel.value in own.real_channels
         carrier = "sandbox" if own.is_sandbox else _PROVIDERS[channel] if is_real else "nobody: not set up"
         speed = home.adapters[channel].limits.per_second
-        state = f"paused: {paused[channel.value]}" if channel.value in paused else _waiting(waits[channel])
+        until = f" until {ends[channel.value]:%Y-%m-%d %H:%M} UTC" if channel.value in ends else ""
+        state = f"paused{until}: {paused[channel.value]}" if channel.value in paused else _waiting(waits[channel])
         table.add_row(channel, carrier, from_where if is_real else "", f"{speed:g}" if speed else "", escape(state))
     out.print(table)
 

@@ -29,7 +29,7 @@ replies = typer.Typer(no_args_is_help=True, help="Replies that read like a refus
 def list_waves(campaign: Annotated[str, typer.Argument(help="Key of a campaign; empty: all.")] = "") -> None:
     """Every wave and what became of it."""
     from pushpull.db import reading
-    from pushpull.ledger.campaigns import campaign_id_of
+    from pushpull.ledger.campaigns import campaign_id_of, paused_channels
     from pushpull.ledger.results import wave_results
 
     table = Table("campaign", "wave", "status", "audience", "result")
@@ -39,10 +39,13 @@ def list_waves(campaign: Annotated[str, typer.Argument(help="Key of a campaign; 
         for result in wave_results(connection, campaign_key=campaign or None):
             status = f"{result.status}: {result.status_reason}" if result.status_reason else result.status
             table.add_row(result.campaign_key, result.key, escape(status), str(result.audience), result.sentence())
+        paused = paused_channels(connection, now=datetime.now(UTC))
     if table.rows:
         out.print(table)
     else:
         tell("no wave has been planned yet")
+    for channel, why in paused.items():
+        tell(f"{channel} is paused, its messages wait: {why}")
 
 
 @waves.command("release")

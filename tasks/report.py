@@ -43,6 +43,10 @@ def _plan_row(plan: PlanResult) -> dict[str, object]:
     }
 
 
+#: Questions a log shows; the table has them all.
+_TOLD = 5
+
+
 @step("report")
 def report_waves(wave_ids: Sequence[int]) -> list[WaveResult]:
     """Publish what became of waves, and emit one event for each, for automations to react to."""
@@ -79,8 +83,10 @@ def report_waiting() -> list[Waiting]:
     """Publish what waits for a person, so that a completed run does not hide it; nothing when nothing does."""
     with reading(installation().engine) as connection:
         waiting = waiting_for_a_person(connection)
-    for kind, many in Counter(each.kind for each in waiting).items():
-        log.warning("a person is needed", extra={"kind": kind, "many": many})
+    for each in waiting[:_TOLD]:
+        log.warning("a person is needed: %s %s: %s; then: %s", each.kind, each.what, each.why, each.command)
+    if len(waiting) > _TOLD:
+        log.warning("a person is needed for %d things more", len(waiting) - _TOLD)
     if waiting and _in_a_run():
         _publish_table(
             key="waits-for-a-person",

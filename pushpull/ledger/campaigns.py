@@ -298,6 +298,12 @@ def resume_channel(connection: Connection, channel: str) -> None:
     connection.execute(delete(channel_pause).where(channel_pause.c.channel == channel))
 
 
+def pauses_end(connection: Connection) -> dict[str, datetime]:
+    """When channels go on by themselves; those that a person resumes are not there."""
+    ends = select(channel_pause.c.channel, channel_pause.c.until).where(channel_pause.c.until.is_not(None))
+    return dict(connection.execute(ends).all())
+
+
 def paused_channels(connection: Connection, *, now: datetime) -> dict[str, str]:
     """Channels that may not be used now, with the reason."""
     rows = connection.execute(

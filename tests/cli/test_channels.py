@@ -77,6 +77,7 @@ def test_a_channel_that_is_paused_or_asked_to_wait_says_so_until_it_is_resumed(r
         throttle(connection, "sms", until=datetime.now(UTC) + timedelta(minutes=5))
     said = real("channel", "list").out
     assert "paused: the [key] is being rotated" in said
+    assert "email is paused, its messages wait: the [key] is being rotated" in real("wave", "list").out
     assert "asked to wait" in row(said, "sms")
     for channel in ("email", "sms"):
         assert real("channel", "resume", channel).code == 0
@@ -92,6 +93,7 @@ def test_a_channel_that_is_paused_or_asked_to_wait_says_so_until_it_is_resumed(r
 def test_a_pause_may_end_by_itself(pushpull: Command, ledger: Engine) -> None:
     assert "paused until 2" in pushpull("channel", "pause", "sms", "--why", "night", "--hours", "8").out
     now = datetime.now(UTC)
+    assert f"paused until {now + timedelta(hours=8):%Y-%m-%d}" in pushpull("channel", "list").out
     with reading(ledger) as connection:
         assert "sms" in paused_channels(connection, now=now + timedelta(hours=7))
         assert "sms" not in paused_channels(connection, now=now + timedelta(hours=9))

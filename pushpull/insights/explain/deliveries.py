@@ -72,6 +72,8 @@ def _waiting(dossier: Dossier, wave: PlannedWave, told: Told, *, name: str, agai
     if status in (WaveStatus.HELD, WaveStatus.PAUSED):
         asks = HOLD_WORDS.get(wave.status_reason, wave.status_reason)  # type: ignore[call-overload]
         why = (*why, f"The wave is {WAVE_WORDS[status]}: {asks or 'no reason was given'}.")
+    if is_open and (stopped := dossier.paused.get(told.channel or "")):
+        why = (*why, f"The channel is paused: {stopped}")
     title = f"{name}: {STATE_WORDS[DeliveryState(told.state)] if is_open else 'planned'}"
     details = (*_form(told), *_tries(dossier, told), *_recommended(dossier, told), *why, *again)
     return Entry(told.due_at or wave.planned_as_of, EntryKind.WAITING, title, details, told.wave, _data(told))

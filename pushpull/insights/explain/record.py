@@ -15,6 +15,7 @@ from pushpull.learners.lifecycle import LifecycleEvent
 from pushpull.learners.tables import activity, consent, learner, lifecycle_event, progress, suppression
 from pushpull.learners.vocabulary import ANY_FAMILY, LifecycleKind
 from pushpull.ledger.arms import share_of
+from pushpull.ledger.campaigns import paused_channels
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import (
     attempt,
@@ -98,6 +99,7 @@ class Dossier:
     words: Sequence[Row[Any]]
     suppressions: Sequence[Row[Any]]
     due: Sequence[datetime]
+    paused: Mapping[str, str]
 
 
 def read_dossier(connection: Connection, external_id: str, campaign_id: int, *, as_of: datetime) -> Dossier:
@@ -184,6 +186,7 @@ def read_dossier(connection: Connection, external_id: str, campaign_id: int, *, 
         )
         .scalars()
         .all(),
+        paused=paused_channels(connection, now=as_of),
     )
 
 

@@ -114,7 +114,7 @@ class Explanation:
             lines.append(self.campaign_words)
         lines += ["", "What happened", *self._told(folded(self.entries))]
         if not self.entries:
-            lines.append("  Nothing: no wave of the campaign has been planned yet.")
+            lines.append("  Nothing yet.")
         lines += ["", "What comes next", *self._told(folded(self.next))]
         if not self.next:
             lines.append("  Nothing is planned for the learner.")
