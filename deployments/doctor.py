@@ -150,14 +150,24 @@ def _channels(chosen: Settings) -> Iterator[Check]:
             fix = "fine if no campaign uses it; else add it to PUSHPULL_CHANNELS (docs/channels.md)"
             yield Check(channel, Health.NOTE, "not set up: its messages wait", fix)
         elif chosen.credentials_block:
-            found = f"{provider}, credentials in the Prefect block {chosen.credentials_block!r}"
-            yield Check(channel, Health.GOOD, found, f"to ask it: pushpull channel check {channel}")
+            yield _block(chosen, channel, provider)
         elif wanted and not getattr(chosen, wanted):
             fix = f"set PUSHPULL_{wanted.upper()} (docs/channels.md)"
             yield Check(channel, Health.NOTE, f"{provider}; without PUSHPULL_{wanted.upper()} {price}", fix)
         else:
             found = f"{provider}, credentials in PUSHPULL_ variables"
             yield Check(channel, Health.GOOD, found, f"to ask it: pushpull channel check {channel}")
+
+
+def _block(chosen: Settings, channel: Channel, provider: str) -> Check:
+    from channels.credentials import CredentialsMissing, with_blocks
+
+    found = f"{provider}, credentials in the Prefect block {chosen.credentials_block!r}"
+    try:
+        with_blocks(chosen, [channel])
+    except CredentialsMissing as error:
+        return Check(channel, Health.BAD, found, str(error))
+    return Check(channel, Health.GOOD, found, f"to ask it: pushpull channel check {channel}")
 
 
 def _prefect() -> Check:

@@ -123,3 +123,16 @@ def test_the_env_example_uncommented_is_an_installation(pushpull: Command, tmp_p
     )
     (tmp_path / "content").symlink_to(ROOT / "content")
     assert pushpull("doctor").code == 0
+
+
+def test_credentials_in_blocks_that_cannot_be_read_are_to_be_fixed(
+    pushpull: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSHPULL_CHANNELS", "email")
+    monkeypatch.setenv("PUSHPULL_BASE_URL", "https://learn.example")
+    monkeypatch.setenv("PUSHPULL_LINK_KEY", "a link secret for tests, 32 bytes")
+    monkeypatch.setenv("PUSHPULL_CREDENTIALS_BLOCK", "production")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    said = pushpull("doctor")
+    assert said.code == 1
+    assert "PREFECT_API_URL" in said.out
