@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from threading import Event, Lock
+from threading import Condition, Event, Lock
 
 from channels.answers import unanswered
 from channels.wire import Failure
@@ -26,6 +26,9 @@ from pushpull.ledger.outcomes import (
     Uncertain,
 )
 from pushpull.ledger.pacing import BETWEEN_TURNS, MARGIN
+
+#: Every so many seconds another thread looks whether so many messages were begun with since; if not, it takes part.
+_GLANCE, _BRISK = 0.005, 20
 
 #: How late a message may leave that has a handover for itself, in seconds.
 _ALONE = 0.25
@@ -71,12 +74,21 @@ class FanOut:
         """
         run = _Run(messages, call, deadline, not_before, self._gate, self._monotonic, self._sleep)
         threads = min(self._at_once, len(messages))
-        if threads <= 1:
-            run.work()
-        else:
-            for working in [self._threads().submit(run.work) for _ in range(threads)]:
-                working.result()
+        if threads > 1:
+            self._threads().submit(self._assist, run, threads - 1)
+        run.work()
+        run.wait_for_others()
         return run.result()
+
+    def _assist(self, run: _Run, threads: int) -> None:
+        """Take part where answers take their time; one thread alone is faster where they come at once."""
+        done = 0
+        while not run.is_exhausted.wait(_GLANCE):
+            done, before = run.taken, done
+            if done - before < _BRISK:
+                for _ in range(threads - 1):
+                    self._threads().submit(run.work)
+                run.work()
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -128,6 +140,11 @@ class _Run:
             self._gap = interval * (1 - MARGIN / 2) if len(not_before) > 1 else 0.0
             self._ends_at = min(deadline, not_before[-1] + interval + BETWEEN_TURNS)
         self._lock = Lock()
+        self._all_back = Condition(self._lock)
+        self._under_way = 0
+        #: How many messages were begun with, and whether all of them were.
+        self.taken = 0
+        self.is_exhausted = Event()
         self._over = Event()
         self._rest: Outcome = NotSent(DEADLINE_PASSED)
         self._stopped: ChannelStopped | None = None
@@ -137,9 +154,23 @@ class _Run:
         while not self._over.is_set():
             with self._lock:
                 position = next(self._next, None)
-            if position is None:
-                return
-            self._outcomes[position] = self._one(position)
+                if position is None:
+                    break
+                self.taken += 1
+                self._under_way += 1
+            try:
+                self._outcomes[position] = self._one(position)
+            finally:
+                with self._lock:
+                    self._under_way -= 1
+                    if not self._under_way:
+                        self._all_back.notify_all()
+        self.is_exhausted.set()
+
+    def wait_for_others(self) -> None:
+        """Wait for the requests of other threads that are under way."""
+        with self._all_back:
+            self._all_back.wait_for(lambda: not self._under_way)
 
     def _one(self, position: int) -> Outcome | None:
         if not self._has_come(position):
