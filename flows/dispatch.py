@@ -7,6 +7,7 @@ sending, is held for a person. It can be killed, run twice or run at once with i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import flow
 
@@ -14,6 +15,7 @@ from flows.parameters import moment
 from pushpull.ledger.drain import DrainResult
 from pushpull.ledger.due import DueWave
 from pushpull.ledger.results import WaveResult
+from pushpull.ledger.terms import Terms
 from tasks.callbacks import fold_callbacks
 from tasks.deliver import close_waves, drain_shard, find_ahead, find_due, shards_of
 from tasks.preflight import cleared
@@ -46,12 +48,15 @@ async def dispatch(
     due = cleared(due, now)
     broken: dict[int, Exception] = {}
     for wave in cleared(find_ahead(now), now):
-        _drained(wave, cohort, broken, is_ahead=True)
+        _drained(wave, wave.rules, cohort, broken, is_ahead=True)
     touched: set[int] = set()
     has_more = True
     while has_more:  # drains end after a while, so that what is more important by then goes first
         touched |= {wave.wave_id for wave in due}
-        drained = [result for wave in due for result in _drained(wave, cohort, broken)]
+        drained = []
+        for wave in due:  # those before it may have taken a while, and nobody is written to at night
+            rules = replace(wave.rules, as_of=moment(as_of, live=True))
+            drained += _drained(wave, rules, cohort, broken)
         has_more = any(result.has_more for result in drained)
         if has_more:
             now = moment(as_of, live=True)
@@ -66,17 +71,18 @@ async def dispatch(
 
 
 def _drained(
-    wave: DueWave, cohort: Sequence[str], broken: dict[int, Exception], *, is_ahead: bool = False
+    wave: DueWave, rules: Terms, cohort: Sequence[str], broken: dict[int, Exception], *, is_ahead: bool = False
 ) -> list[DrainResult]:
     """Drain a wave's shards. One that fails keeps no other wave waiting, and is not tried again in this run.
 
     Args:
+        rules: the wave's, as of when it is sent.
         broken: why waves failed, by id.
     """
     if wave.wave_id in broken:
         return []
     try:
-        return drain_shard.for_each([(shard, wave.rules, is_ahead) for shard in shards_of(wave, cohort)])
+        return drain_shard.for_each([(shard, rules, is_ahead) for shard in shards_of(wave, cohort)])
     except Exception as error:  # noqa: BLE001  # told at the end of the run
         broken[wave.wave_id] = error
         return []

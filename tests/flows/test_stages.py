@@ -22,7 +22,7 @@ from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
 from pushpull.learners.tables import activity, learner, lifecycle, progress
 from pushpull.ledger.rotations import CohortKind
-from pushpull.ledger.tables import delivery, wave
+from pushpull.ledger.tables import delivery, handover, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, WaveStatus
 from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
@@ -271,3 +271,28 @@ def test_a_wave_that_cannot_be_sent_keeps_no_other_waiting(company: Installation
         run(dispatch, launch_day + timedelta(hours=9))
     assert count(company, ACCEPTED, delivery.c.wave_id != broken) > PEOPLE / 3, "all in Berlin who may be sent to"
     assert count(company, delivery.c.wave_id == broken, delivery.c.state == DeliveryState.PLANNED) == PEOPLE
+
+
+def test_every_wave_is_judged_by_the_time_it_is_sent_at(
+    company: Installation, launch_day: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Passing(datetime):
+        """Half an hour passes whenever somebody looks."""
+
+        present = launch_day + timedelta(hours=9)
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            cls.present += timedelta(minutes=30)
+            return cls.present
+
+    run(launch, launch_day, campaign=CAMPAIGN)
+    with writing(company.engine) as connection:  # everything is due at once: the day was lost, and a person released it
+        connection.execute(update(wave).values(released_at=launch_day + timedelta(hours=9)))
+        connection.execute(update(delivery).values(due_at=launch_day + timedelta(hours=9)))
+    monkeypatch.setattr("flows.parameters.datetime", Passing)
+    asyncio.run(dispatch.fn())
+    with reading(company.engine) as connection:
+        judged = connection.execute(select(handover.c.as_of)).scalars().all()
+    assert judged
+    assert min(judged) > launch_day + timedelta(hours=9, minutes=30), "not by when the run began"
