@@ -59,7 +59,8 @@ class WaveResult:
         closed_otherwise = (DeliveryState.REJECTED, DeliveryState.PARKED)
         parts += [f"{state.value} {self.states[state]}" for state in closed_otherwise if self.states[state]]
         if self.open:
-            parts.append(f"open {self.open}")
+            uncertain = self.states[DeliveryState.UNCERTAIN]
+            parts.append(f"open {self.open}" + (f" ({uncertain} uncertain)" if uncertain else ""))
         return ", ".join(parts)
 
 
