@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from importlib import import_module
@@ -29,6 +30,17 @@ class NoStandInError(RuntimeError):
         )
 
 
+class PortTakenError(RuntimeError):
+    """Somebody else answers on a port.
+
+    Args:
+        port: the one.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"something answers on port {port} already, perhaps another stand-in: choose another --port")
+
+
 @sandbox.command()
 def serve(
     port: Annotated[int, typer.Option(help="Where the providers answer; 0: any port that is free.")] = 8090,
@@ -45,7 +57,12 @@ def serve(
             tell(f"export {name}={shlex.quote(value)}")
         tell(f"# What they took: http://127.0.0.1:{standin.port}/   Ctrl-C ends them.")
 
-    process.serve(port, callbacks_to=callbacks_to, told=ready)
+    try:
+        process.serve(port, callbacks_to=callbacks_to, told=ready)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTakenError(port) from error
 
 
 def _standin(module: str) -> Any:

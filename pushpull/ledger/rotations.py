@@ -57,7 +57,7 @@ class Cohort(BaseModel):
     @model_validator(mode="after")
     def _says_whom(self) -> Cohort:
         if self.kind is CohortKind.LEARNERS and not self.external_ids:
-            raise ValueError("a cohort of learners needs external_ids")
+            raise ValueError("a cohort of learners needs their external ids (--learner, external_ids)")
         if self.kind is CohortKind.SEGMENT and self.segment is None:
             raise ValueError("a cohort by segment needs a segment")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.sandbox import NoStandInError, serve
+from cli.sandbox import NoStandInError, PortTakenError, serve
 from pushpull.settings import Settings
 
 _SERVE = "from cli.sandbox import sandbox; sandbox()"
@@ -49,6 +50,14 @@ def test_what_it_prints_points_an_installation_at_every_provider(tmp_path: Path)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         process.stdout.close()
+
+
+def test_a_port_that_is_taken_is_told_in_words() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(PortTakenError, match="--port"):
+            serve(port=taken.getsockname()[1])
 
 
 def test_without_a_checkout_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def page(standin: StandIn) -> str:
         if number or name in _LABELS
     )
     rows = "".join(_row(message, is_open=not place) for place, message in enumerate(taken[:_SHOWN]))
-    rows = rows or "<p>Nothing yet. Send something, and load this page again.</p>"
+    rows = rows or "<p>Nothing was taken yet. Send something, and load this page again.</p>"
     more = f"<p>{len(taken) - _SHOWN:,} older ones are not shown.</p>" if len(taken) > _SHOWN else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>What the providers took</title>'
