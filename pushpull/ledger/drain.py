@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from itertools import accumulate
 from threading import Lock
 from typing import TypeGuard
 from uuid import uuid4
@@ -46,6 +47,9 @@ from pushpull.ledger.shards import Shard
 from pushpull.ledger.stopping import stop_signal
 from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import Reason
+
+#: Handovers under way at the same time in one process; each needs a database connection for a moment.
+_CALLERS = 8
 
 #: A handover that begins later than its slots end, and so many seconds, has lost its turn.
 _LATE_SECONDS = 0.05
@@ -153,7 +157,8 @@ def drain(
     if options.senders == 1:
         worker.work(shard)
         return result
-    with ThreadPoolExecutor(options.senders, "sender") as pool:
+    with ThreadPoolExecutor(options.senders, "sender") as pool, ThreadPoolExecutor(_CALLERS, "caller") as callers:
+        worker.call_at_once(callers)
         for sending in [pool.submit(worker.work, shard) for _ in range(options.senders)]:
             sending.result()
     return result
@@ -191,8 +196,13 @@ class _Worker:
         self._engine, self._recheck, self._rules = engine, recheck, recheck.rules
         self._courier, self._options, self._result = courier, options, result
         self._on_step, self._monotonic, self._sleep = on_step, monotonic, sleep
+        self._callers: ThreadPoolExecutor | None = None
         self._lock = Lock()
         self._until = monotonic() + options.slice.total_seconds() if options.slice else None
+
+    def call_at_once(self, callers: ThreadPoolExecutor) -> None:
+        """Hand over the handovers of a batch side by side from now on, where the channel has no rate."""
+        self._callers = callers
 
     def work(self, shard: Shard) -> None:
         """Claim and deliver, channel by channel, until nothing is due, the time is up or the wave is stopped."""
@@ -294,19 +304,26 @@ class _Worker:
             self._result.stopped = self._result.stopped or intent.stopped
             if intent.channel_paused:
                 self._result.paused[batch.channel] = intent.channel_paused
-        position, slow_down = 0, None
-        for handover in intent.handovers:
+        slow_down: list[NotSent] = []
+
+        def hand_over(handover: Handover, position: int) -> None:
             count = len(handover.learner_ids)
             slots = [begins_at + (position + each) * interval for each in range(count)] if interval else []
-            position += count
-            if slow_down is None:
+            outcomes: Sequence[Outcome] = slow_down[:1] * count
+            why_stopped = None
+            if not outcomes:
                 outcomes, why_stopped = self._call(batch.channel, handover, messages, slots, give_up_at)
-                slow_down = next((each for each in outcomes if _asks_to_wait(each)), None)
-            else:
-                outcomes, why_stopped = [slow_down] * count, None
+                slow_down.extend(each for each in outcomes if _asks_to_wait(each))
             self._on_step(Step.CALLED, len(outcomes))
             self._record(batch, handover, outcomes, why_stopped)
             self._on_step(Step.RECORDED, len(outcomes))
+
+        positions = [0, *accumulate(len(each.learner_ids) for each in intent.handovers)]
+        if self._callers is None or interval:
+            for handover, position in zip(intent.handovers, positions, strict=False):
+                hand_over(handover, position)
+        else:
+            list(self._callers.map(hand_over, intent.handovers, positions))
 
     def _sleep_until(self, instant: float) -> None:
         left = instant - self._monotonic() if instant else 0.0
