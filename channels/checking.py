@@ -9,6 +9,7 @@ from channels.accounts import Accounts, MicrosoftAccount, SendGridAccount
 from channels.wire import Failure, Wire
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.outcomes import ChannelStopped
+from pushpull.settings import is_this_machine
 
 
 def check(
@@ -36,7 +37,8 @@ def check(
         case Channel.SMS if accounts.twilio:
             from channels.sms import check as check_sms
 
-            return check_sms(accounts.twilio, deadline=monotonic() + seconds)
+            anywhere = is_this_machine(accounts.twilio.base_url)
+            return check_sms(accounts.twilio, deadline=monotonic() + seconds, calls_anywhere=anywhere)
         case Channel.SLACK if accounts.slack:
             from channels.slack import check as check_slack
 

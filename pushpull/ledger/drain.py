@@ -319,7 +319,9 @@ class _Worker:
             self._on_step(Step.RECORDED, len(outcomes))
 
         positions = [0, *accumulate(len(each.learner_ids) for each in intent.handovers)]
-        if self._callers is None or interval:
+        # Messages with a request each take their slots one after the other; a request with many has one.
+        is_each = any(self._courier.group_of(messages[each.learner_ids[0]]) is None for each in intent.handovers)
+        if self._callers is None or (interval and is_each):
             for handover, position in zip(intent.handovers, positions, strict=False):
                 hand_over(handover, position)
         else:

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "sqlite:///var/pushpull.db",
         description="Where the ledger lives: sqlite:///path (the embedded default) or postgresql://user:password@host/db.",
+        repr=False,
     )
     content_dir: Path = Field(_CONTENT, description="Folder with campaigns/, brands/, trends/ and templates/.")
     outbox_dir: Path = Field(
