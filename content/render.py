@@ -324,7 +324,9 @@ def _one_segment(compiled: _Compiled, values: dict[str, Any]) -> str:
         while values[name] and not fits_one_segment(text):
             size = measure(text)
             excess = size.units - (160 if size.encoding == "GSM-7" else 70)
-            values[name] = shorten(values[name], len(values[name]) - max(excess, 1))
+            # Half a name is worse than none: whoever is called "An..." is not flattered.
+            room = 0 if name == "given_name" else len(values[name]) - max(excess, 1)
+            values[name] = shorten(values[name], room)
             text = fill(compiled.main, values)
     if not fits_one_segment(text):
         units = measure(text)

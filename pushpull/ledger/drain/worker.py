@@ -1,20 +1,11 @@
-"""Draining: one worker empties one shard of a wave. This is the delivery protocol, on one page.
-
-claim → write → intend → call → record, over and over, until nothing is due. It can be killed between any two steps and
-started again any number of times; what is where then is for :mod:`pushpull.ledger.reconcile` to find out.
-"""
+"""A worker at the delivery protocol: each of its steps is a transaction of its own."""
 
 from __future__ import annotations
 
-import gc
-import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
-from functools import cache
+from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 from typing import TypeGuard
@@ -23,11 +14,10 @@ from uuid import uuid4
 from sqlalchemy import Engine
 
 from pushpull.db import database_now, reading, writing
-from pushpull.learners.vocabulary import Channel
-from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
 from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
 from pushpull.ledger.couriers import Courier, NotReadyError
+from pushpull.ledger.drain.options import DrainOptions, DrainResult, Step
 from pushpull.ledger.handovers import Handover, Intent, Recheck, intend, most_requests
 from pushpull.ledger.outcomes import (
     CHANNEL_STOPPED,
@@ -42,133 +32,15 @@ from pushpull.ledger.outcomes import (
     Uncertain,
 )
 from pushpull.ledger.pacing import LEAD, LONGEST_WAIT, take_turn, throttle, throttled, turn_size
-from pushpull.ledger.settling import HandoverRef, Settled, record
+from pushpull.ledger.settling import HandoverRef, record
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.stopping import stop_signal
-from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import Reason
-
-#: Handovers under way at the same time in one process; each needs a database connection for a moment.
-_CALLERS = 8
 
 #: A handover that begins later than its slots end, and so many seconds, has lost its turn.
 _LATE_SECONDS = 0.05
 
 _OUTCOMES = (Accepted, Rejected, NotSent, Uncertain)
-
-
-class Step(StrEnum):
-    """The steps between which a worker may die."""
-
-    CLAIMED = "claimed"
-    WRITTEN = "written"
-    INTENDED = "intended"
-    CALLED = "called"
-    RECORDED = "recorded"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrainOptions:
-    """How a worker works.
-
-    Args:
-        worker: a name for logs and claims.
-        lease: how long a claim and a handover hold, by the database's clock.
-        deadline: how long a provider call may take; shorter than the lease.
-        batch_size: deliveries claimed at once.
-        senders: batches under way at the same time, each with a thread and a database connection of its own.
-        slice: how long to go on claiming before other waves get their turn; None: until nothing is due.
-        send_at: for planned mail, the instant (UTC) the provider is to send it at; only what is due then is taken.
-        channels: only these; empty: all of the wave.
-    """
-
-    worker: str
-    caps: OrganisationCaps
-    lease: timedelta = timedelta(seconds=60)
-    deadline: timedelta = timedelta(seconds=30)
-    batch_size: int = 500
-    senders: int = 1
-    slice: timedelta | None = None
-    send_at: datetime | None = None
-    channels: tuple[Channel, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.deadline >= self.lease:
-            raise ValueError(
-                f"the call deadline ({self.deadline}) must be shorter than the lease ({self.lease}): "
-                "set PUSHPULL_CALL_DEADLINE_SECONDS below PUSHPULL_LEASE_SECONDS"
-            )
-
-
-@dataclass
-class DrainResult:
-    """What one drain did, by outcome and by reason.
-
-    Args:
-        stopped: why the wave was left, by a person's or a stop signal's word.
-        paused: why channels were left for a person, by channel; the others went on.
-        deferred: why channels were left for a while, by channel.
-        has_more: the time was up before everything due was sent.
-    """
-
-    accepted: int = 0
-    rejected: int = 0
-    not_sent: int = 0
-    uncertain: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    held: Counter[str] = field(default_factory=Counter)
-    stopped: str | None = None
-    paused: dict[str, str] = field(default_factory=dict)
-    deferred: dict[str, str] = field(default_factory=dict)
-    has_more: bool = False
-
-    def add(self, settled: Settled) -> None:
-        """Count one settled handover."""
-        self.accepted += settled.accepted
-        self.rejected += settled.rejected
-        self.not_sent += settled.not_sent
-        self.uncertain += settled.uncertain
-
-
-def drain(
-    engine: Engine,
-    shard: Shard,
-    rules: Terms,
-    courier: Courier,
-    *,
-    options: DrainOptions,
-    on_step: Callable[[Step, int], None] = lambda _step, _count: None,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> DrainResult:
-    """Send everything of a shard that is due.
-
-    Args:
-        rules: the wave's terms; ``rules.as_of`` is the campaign's clock.
-        on_step: told after each step how many deliveries it was about, for progress bars and crash tests.
-        monotonic: seconds on a clock that never jumps.
-        sleep: waits for turns at a provider, in seconds.
-    """
-    _spare_the_collector()
-    with reading(engine) as connection:
-        recheck = Recheck(connection, rules, options.caps)
-    result = DrainResult()
-    worker = _Worker(engine, recheck, courier, options, result, on_step, monotonic, sleep)
-    if options.senders == 1:
-        worker.work(shard)
-        return result
-    with ThreadPoolExecutor(options.senders, "sender") as pool, ThreadPoolExecutor(_CALLERS, "caller") as callers:
-        worker.call_at_once(callers)
-        for sending in [pool.submit(worker.work, shard) for _ in range(options.senders)]:
-            sending.result()
-    return result
-
-
-@cache
-def _spare_the_collector() -> None:
-    """Take all that is loaded by now out of garbage collection: looking through it costs a sixth of the time."""
-    gc.collect()
-    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +51,7 @@ class _Wait:
     why: str
 
 
-class _Worker:
+class Worker:
     """One drain at work: the steps of the protocol, each in a transaction of its own. Senders share it."""
 
     def __init__(
