@@ -322,11 +322,12 @@ def _one_segment(compiled: _Compiled, values: dict[str, Any]) -> str:
     text = fill(compiled.main, values)
     for name in compiled.shortened:
         while values[name] and not fits_one_segment(text):
-            size = measure(text)
-            excess = size.units - (160 if size.encoding == "GSM-7" else 70)
-            # Half a name is worse than none: whoever is called "An..." is not flattered.
-            room = 0 if name == "given_name" else len(values[name]) - max(excess, 1)
-            values[name] = shorten(values[name], room)
+            if name == "given_name":
+                values[name] = ""  # half a name is worse than none
+            else:
+                size = measure(text)
+                excess = size.units - (160 if size.encoding == "GSM-7" else 70)
+                values[name] = shorten(values[name], len(values[name]) - max(excess, 1))
             text = fill(compiled.main, values)
     if not fits_one_segment(text):
         units = measure(text)

@@ -17,7 +17,7 @@ from pushpull.db import database_now, insert_new
 from pushpull.ledger.tables import provider_pace
 
 #: Workers stay this far below a provider's rate, so that a thread that wakes late never makes two messages meet.
-MARGIN = 0.005
+MARGIN = 0.0065
 
 #: Between two turns, in seconds: workers' clocks and threads are not that exact.
 BETWEEN_TURNS = 0.005
