@@ -1,4 +1,4 @@
-"""`pushpull import`: people, catalogue, learning records and xAPI statements."""
+"""`pushpull import`: people, catalogue, consent, learning records and xAPI statements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from cli.common import DryRun, err, here, tell
 if TYPE_CHECKING:
     from pushpull.importers.runs import ImportReport
 
-imports = typer.Typer(no_args_is_help=True, help="Bring in people, catalogue, learning records and xAPI statements.")
+imports = typer.Typer(
+    no_args_is_help=True, help="Bring in people, catalogue, consent, learning records and xAPI statements."
+)
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 Preset = Annotated[str, typer.Option(help="Column map: a shipped preset's name, or a YAML file.")]
@@ -53,6 +55,14 @@ def import_records(file: File, preset: Preset = "generic", param: Param = None, 
 
     values: dict[str, Any] = {"preset": preset, "params": _params(param)}
     _import(lambda **more: tabular.import_records(here().engine, file, **values, **more), dry_run)
+
+
+@imports.command("consents")
+def import_consents(file: File, dry_run: DryRun = False) -> None:
+    """Consent given or taken back elsewhere, from CSV: external_id, channel, granted, recorded_at; family, source."""
+    from pushpull.importers import consents
+
+    _import(lambda **more: consents.import_consents(here().engine, file, **more), dry_run)
 
 
 @imports.command("xapi")
