@@ -10,21 +10,25 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from channels.accounts import SendGridAccount
 from channels.answers import common_outcome, unanswered
 from channels.base import Limits
-from channels.email import lookup
 from channels.email.addresses import sendable
 from channels.email.refusals import stopping
 from channels.email.requests import MOST_RECIPIENTS, envelope, recipient, request, subject_tags
 from channels.email.shared import Batch, Entry, SharedSending, accepted, of_one
-from channels.email.transport import sdk
 from channels.fanout import FanOut
 from channels.wire import Answer, Failure, Wire
 from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.messages import EmailBody, EmailTemplate, OutgoingMessage, SharedEmail
 from pushpull.ledger.outcomes import Accepted, ChannelStopped, Evidence, NotSent, Outcome, Question, Rejected, Uncertain
+
+if TYPE_CHECKING:
+    from sendgrid import SendGridAPIClient
 
 _AT_ONCE = 12
 _BAD_ADDRESS = Rejected("invalid_address", SuppressionReason.INVALID_ADDRESS)
@@ -68,8 +72,14 @@ class SendGridChannel:
         self._groups: Mapping[str, int] = account.groups
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
         self._wire = wire or Wire(account.base_url, monotonic=monotonic)
-        self._sdk = sdk(account, self._wire, monotonic=monotonic)
-        self._headers = {**self._sdk.client.request_headers, "Content-Type": "application/json"}
+        self._account = account
+        # As the official client says them; a test holds both together.
+        self._headers = {
+            "Authorization": f"Bearer {account.api_key.get_secret_value()}",
+            "User-Agent": f"sendgrid/{version('sendgrid')};python",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+        }
         self._fanout = FanOut(_AT_ONCE, "sendgrid", monotonic=monotonic, sleep=sleep)
 
     def send(
@@ -104,6 +114,8 @@ class SendGridChannel:
 
     def look_up(self, questions: Sequence[Question]) -> Sequence[Evidence]:
         """What SendGrid knows about the deliveries of these handovers. See :mod:`channels.email.lookup`."""
+        from channels.email import lookup
+
         return lookup.look_up(self._sdk.client, questions, monotonic=self._monotonic)
 
     def reserve(self, count: int) -> Sequence[str]:
@@ -113,7 +125,16 @@ class SendGridChannel:
             ChannelStopped: the key does not allow it.
             channels.wire.NothingSent: SendGrid gave none now.
         """
+        from channels.email import lookup
+
         return lookup.reserve(self._sdk.client, count)
+
+    @cached_property
+    def _sdk(self) -> SendGridAPIClient:
+        # Late: who only sends need not hold the SDK in memory.
+        from channels.email.transport import sdk
+
+        return sdk(self._account, self._wire, monotonic=self._monotonic)
 
     def close(self) -> None:
         """Close the connections."""
