@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
 
 from channels.wire import Answer, Failure, NothingSent
 from pushpull.ledger.outcomes import THROTTLED, NotSent, Uncertain
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(hours=1)
+
+
+def object_in(answer: Answer) -> dict[str, Any]:
+    """The answer's JSON object; empty where it is none."""
+    try:
+        value = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def unanswered(failure: Failure) -> NotSent | Uncertain:

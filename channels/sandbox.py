@@ -21,7 +21,17 @@ from channels.mime import BadAddress, UnsafeHeader, write_email
 from channels.parcels import DamagedParcel, Parcel, Parcels
 from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.messages import CardBody, EmailBody, OutgoingMessage, SharedEmail, SmsBody, parse_delivery_id
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, Evidence, Finding, NotSent, Outcome, Question, Rejected
+from pushpull.ledger.outcomes import (
+    DEADLINE_PASSED,
+    Accepted,
+    ChannelStopped,
+    Evidence,
+    Finding,
+    NotSent,
+    Outcome,
+    Question,
+    Rejected,
+)
 
 #: How many messages a sandbox takes at once: what the batch size may be set to.
 BATCH_SIZE = 1000
@@ -86,7 +96,7 @@ class SandboxChannel:
             else:
                 outcomes.append(result)
         if time.monotonic() >= deadline:
-            return [NotSent("deadline_passed")] * len(messages)
+            return [NotSent(DEADLINE_PASSED)] * len(messages)
         if not written:
             return outcomes
         try:

@@ -25,6 +25,7 @@ from threading import Lock
 from urllib.parse import SplitResult, urlsplit
 
 from channels.connection import ANSWER_CAP, Answer, Connection, Garbled, written
+from pushpull.ledger.outcomes import DEADLINE_PASSED
 
 __all__ = ["ANSWER_CAP", "CONNECT_SECONDS", "IDLE_SECONDS", "Answer", "Failure", "NobodyKnows", "NothingSent", "Wire"]
 
@@ -140,12 +141,12 @@ class Wire:
             if self._monotonic() - since < IDLE_SECONDS and not kept.has_ended():
                 if self._monotonic() >= deadline:
                     kept.close()
-                    raise NothingSent("deadline_passed")
+                    raise NothingSent(DEADLINE_PASSED)
                 return kept
             kept.close()
         left = deadline - self._monotonic()
         if left <= 0:
-            raise NothingSent("deadline_passed")
+            raise NothingSent(DEADLINE_PASSED)
         try:
             fresh = Connection(self._open(min(left, CONNECT_SECONDS)), self._monotonic)
         except (socket.gaierror, UnicodeError):
@@ -160,7 +161,7 @@ class Wire:
             raise NothingSent("no_connection") from None
         if self._monotonic() >= deadline:
             fresh.close()
-            raise NothingSent("deadline_passed")
+            raise NothingSent(DEADLINE_PASSED)
         return fresh
 
     def _open(self, seconds: float) -> socket.socket:
@@ -195,7 +196,7 @@ def _authority(parts: SplitResult) -> str:
 def _failure(error: Exception, *, has_begun: bool) -> Failure:
     """What became of a request that has no answer."""
     if isinstance(error, TimeoutError):
-        return NobodyKnows("read_timeout") if has_begun else NothingSent("deadline_passed")
+        return NobodyKnows("read_timeout") if has_begun else NothingSent(DEADLINE_PASSED)
     if not has_begun:
         return NothingSent("no_connection")
     return NobodyKnows("garbled_answer" if isinstance(error, Garbled) else "connection_lost")

@@ -11,13 +11,12 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
 
 from channels.accounts import MicrosoftAccount
-from channels.answers import common_outcome, retry_at, unanswered
+from channels.answers import common_outcome, object_in, retry_at, unanswered
 from channels.calendar.gaps import Busy
 from channels.calendar.mailboxes import Mailboxes
 from channels.calendar.schedules import SLOT, graph_time, read_schedules
@@ -149,7 +148,7 @@ class Calendar:
             return None
         if answer.status == 403 and not _POLICY.search(answer.body):
             raise _missing_role()
-        listed = _json(answer).get("value") if answer.is_success else None
+        listed = object_in(answer).get("value") if answer.is_success else None
         for event in listed if isinstance(listed, list) else []:
             if isinstance(event, dict) and event.get("transactionId") == transaction_id:
                 event_id = event.get("id")
@@ -194,7 +193,7 @@ class Calendar:
 
     def _hold_outcome(self, answer: Answer) -> Outcome:
         if answer.is_success:
-            event_id = _json(answer).get("id")
+            event_id = object_in(answer).get("id")
             return Accepted(event_id if isinstance(event_id, str) else None)
         if answer.status in {400, 409} and _code(answer) == "ErrorDuplicateTransactionId":
             return Accepted()
@@ -236,7 +235,7 @@ class Calendar:
             except Failure:
                 return {}
             if answer.is_success:
-                return read_schedules(_json(answer).get("value"), users, starts_at)
+                return read_schedules(object_in(answer).get("value"), users, starts_at)
             is_his_own = answer.status == 404 or (answer.status == 403 and _POLICY.search(answer.body))
             if answer.status == 403 and not is_his_own:
                 raise _missing_role()
@@ -250,17 +249,9 @@ def _is_a_segment(name: str) -> bool:
     return _SEGMENT.fullmatch(name) is not None and name not in {".", ".."}
 
 
-def _json(answer: Answer) -> Mapping[str, Any]:
-    try:
-        found = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _code(answer: Answer) -> str:
     """Graph's own code of an error; empty where it says none."""
-    error = _json(answer).get("error")
+    error = object_in(answer).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.]{1,60}", code) else ""
 

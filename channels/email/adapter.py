@@ -25,7 +25,17 @@ from channels.fanout import FanOut
 from channels.wire import Answer, Failure, Wire
 from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.messages import EmailBody, EmailTemplate, OutgoingMessage, SharedEmail
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, Evidence, NotSent, Outcome, Question, Rejected, Uncertain
+from pushpull.ledger.outcomes import (
+    CHANNEL_STOPPED,
+    Accepted,
+    ChannelStopped,
+    Evidence,
+    NotSent,
+    Outcome,
+    Question,
+    Rejected,
+    Uncertain,
+)
 
 if TYPE_CHECKING:
     from sendgrid import SendGridAPIClient
@@ -106,7 +116,7 @@ class SendGridChannel:
         except ChannelStopped as stop:
             stopped = stop
         settled = _together(
-            messages, [NotSent("channel_stopped") if outcome is None else outcome for outcome in outcomes]
+            messages, [NotSent(CHANNEL_STOPPED) if outcome is None else outcome for outcome in outcomes]
         )
         if stopped is not None:
             raise ChannelStopped(str(stopped), settled)

@@ -17,7 +17,16 @@ from channels.answers import common_outcome
 from channels.email.refusals import read_refusal, refuses_everybody, stopping
 from channels.email.requests import MOST_RECIPIENTS, Personalization, request
 from channels.wire import Answer
-from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected
+from pushpull.ledger.outcomes import (
+    CHANNEL_STOPPED,
+    DEADLINE_PASSED,
+    THROTTLED,
+    Accepted,
+    ChannelStopped,
+    NotSent,
+    Outcome,
+    Rejected,
+)
 
 #: With more recipients than that, three are tried alone before a refusal that names nobody is looked into by halves.
 _FEW = 8
@@ -92,7 +101,7 @@ class SharedSending:
                     self._wait(slot)
                     self._through(together, batch.envelope)
                 else:
-                    self._settle(together, self.rest or NotSent("deadline_passed"))
+                    self._settle(together, self.rest or NotSent(DEADLINE_PASSED))
 
     def _wait(self, slot: float) -> None:
         seconds = slot - self._monotonic()
@@ -164,7 +173,7 @@ class SharedSending:
             else:
                 self._settle([probe], self.rest)
         if all(self._outcomes[probe.place] == _REFUSED for probe in probes):
-            self._settle(probes, NotSent("channel_stopped"))
+            self._settle(probes, NotSent(CHANNEL_STOPPED))
             raise ChannelStopped(refuses_everybody())
         return [entry for entry in entries if entry not in probes]
 

@@ -16,12 +16,12 @@ from urllib.parse import urlencode
 import orjson
 
 from channels.accounts import SlackAccount
-from channels.answers import unanswered
+from channels.answers import object_in, unanswered
 from channels.base import Limits
 from channels.fanout import FanOut
 from channels.slack.conversations import Conversations
 from channels.slack.lookup import look_up, metadata
-from channels.slack.meanings import outcome_of, parsed
+from channels.slack.meanings import outcome_of
 from channels.wire import Answer, Failure, Wire
 from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger.messages import CardBody, OutgoingMessage
@@ -144,7 +144,7 @@ class SlackChannel:
             return NotSent(outcome.reason)
         if not isinstance(outcome, Accepted):
             return outcome
-        channel = parsed(answer).get("channel")
+        channel = object_in(answer).get("channel")
         conversation = channel.get("id") if isinstance(channel, dict) else None
         if not isinstance(conversation, str) or not _PLACE.fullmatch(conversation):
             return NotSent("unreadable_answer")

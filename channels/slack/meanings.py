@@ -14,9 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
-from channels.answers import common_outcome, retry_at
+from channels.answers import common_outcome, object_in, retry_at
 from channels.wire import Answer
 from pushpull.learners.vocabulary import SuppressionReason
 from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
@@ -118,7 +116,7 @@ def outcome_of(answer: Answer, *, now: datetime) -> Outcome:
     common = common_outcome(answer, now=now)
     if common is not None:
         return common
-    said = parsed(answer)
+    said = object_in(answer)
     code = said.get("error")
     if isinstance(code, str) and said.get("ok") is False:
         return _meant(code if _CODE.fullmatch(code) else "error", answer, now)
@@ -127,15 +125,6 @@ def outcome_of(answer: Answer, *, now: datetime) -> Outcome:
     if answer.status in (401, 403, 404):
         raise _stopped(f"HTTP {answer.status}", "Check the bot token and the address of Slack's API.")
     return Rejected(f"http_{answer.status}")
-
-
-def parsed(answer: Answer) -> dict[str, Any]:
-    """The body, if it is an object; else an empty one."""
-    try:
-        said = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def message_name(conversation: object, timestamp: object) -> str | None:

@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-import orjson
-
-from channels.answers import common_outcome, retry_at
+from channels.answers import common_outcome, object_in, retry_at
 from channels.wire import Answer
 from pushpull.learners.vocabulary import SuppressionReason
 from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected
@@ -112,7 +109,7 @@ def outcome_of(answer: Answer, *, now: datetime, meanings: Mapping[int, Meaning]
     """
     if answer.is_success:
         # Taken, whatever can be read of the rest: its callbacks name it again.
-        sid = _parsed(answer).get("sid")
+        sid = object_in(answer).get("sid")
         return Accepted(provider_id=sid if isinstance(sid, str) and 0 < len(sid) <= 64 else None)
     common = common_outcome(answer, now=now)
     if common is not None:
@@ -145,15 +142,7 @@ def _stopped(what: str, advice: str) -> ChannelStopped:
 
 def _code(answer: Answer) -> int | None:
     """Twilio's error code: under the same name in the older form of its errors and in RFC 9457's."""
-    code = _parsed(answer).get("code")
+    code = object_in(answer).get("code")
     if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 10**6:
         return code
     return None
-
-
-def _parsed(answer: Answer) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}

@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from channels.accounts import MicrosoftAccount
-from channels.answers import common_outcome
+from channels.answers import common_outcome, object_in
 from channels.microsoft import BOT_SCOPE, Tokens
 from channels.teams.addresses import Untrusted, Wires, checked
 from channels.teams.service import Service
@@ -209,17 +208,8 @@ def activities_path(conversation_id: str) -> str:
     return f"/v3/conversations/{quote(conversation_id, safe=':@')}/activities"
 
 
-def said(answer: Answer) -> Mapping[str, Any]:
-    """The answer's JSON object; empty where it is none."""
-    try:
-        value = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _id_in(answer: Answer) -> str:
-    found = said(answer).get("id")
+    found = object_in(answer).get("id")
     return found if isinstance(found, str) else ""
 
 

@@ -23,7 +23,7 @@ from channels.teams.service import Service
 from channels.teams.turns import Turns
 from channels.wire import Answer, Failure, NothingSent, Wire
 from pushpull.learners.vocabulary import SuppressionReason
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
+from pushpull.ledger.outcomes import DEADLINE_PASSED, Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
 
 #: What Teams shows of a notification, in characters.
 PREVIEW = 150
@@ -88,7 +88,7 @@ class Feed:
         except orjson.JSONEncodeError:
             return Rejected("not_unicode")
         if not self._turns.has_come("feed", deadline=deadline):
-            return NotSent("deadline_passed")
+            return NotSent(DEADLINE_PASSED)
         path = f"/users/{quote(user, safe='')}/teamwork/sendActivityNotification"
         try:
             answer = self._service.ask(self._wire, "POST", path, body, deadline=deadline)

@@ -10,15 +10,15 @@ from functools import partial
 import orjson
 
 from channels.accounts import MicrosoftAccount
-from channels.answers import unanswered
+from channels.answers import object_in, unanswered
 from channels.microsoft import Tokens, shared_tokens
 from channels.teams.addresses import Untrusted
-from channels.teams.bot import CARD_TYPE, Bot, OutOfReach, said
+from channels.teams.bot import CARD_TYPE, Bot, OutOfReach
 from channels.teams.turns import Turns
 from channels.wire import Failure, Wire
 from pushpull.ledger.cards import card_id
 from pushpull.ledger.messages import CardBody
-from pushpull.ledger.outcomes import Accepted, NotSent, Outcome, Rejected
+from pushpull.ledger.outcomes import DEADLINE_PASSED, Accepted, NotSent, Outcome, Rejected
 
 #: Seconds between two posts to one channel, which Teams wants.
 BETWEEN_POSTS = 1.0
@@ -73,13 +73,13 @@ class ChannelPosts:
         except (ValueError, orjson.JSONEncodeError):
             return Rejected("invalid_json")
         if not self._turns.has_come(channel_id, deadline=deadline):
-            return NotSent("deadline_passed")
+            return NotSent(DEADLINE_PASSED)
         try:
             answer = self._bot.ask(wire, "POST", "/v3/conversations", body, deadline=deadline)
         except Failure as failure:
             return unanswered(failure)
         if answer.is_success:
-            found = said(answer)
+            found = object_in(answer)
             return Accepted(card_id(str(found.get("id") or ""), str(found.get("activityId") or "")))
         meaning = self._bot.meaning(answer)
         return Rejected(meaning.reason) if isinstance(meaning, OutOfReach) else meaning
