@@ -10,7 +10,7 @@ from contextlib import suppress as suppress_error
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
 from pushpull.learners.consent import UnknownLearner, lift, opt_in, opt_out, suppress
 from pushpull.learners.tables import learner
@@ -20,9 +20,9 @@ from pushpull.ledger.conversations import forget, learn
 from pushpull.ledger.events import record_facts
 from pushpull.ledger.news import Address, BotInstalled, BotRemoved, ChannelLost, DeliveryName, News, Told, Word
 from pushpull.ledger.reach import ADDRESS
-from pushpull.ledger.reports import DeliveryFact, about_nothing_known, of_deliveries
-from pushpull.ledger.tables import contact, delivery, handover, wave
-from pushpull.ledger.vocabulary import ACCEPTED_STATES, CallbackState, EventKind
+from pushpull.ledger.reports import DeliveryFact, about_nothing_known, accepted_messages, of_deliveries
+from pushpull.ledger.tables import delivery, handover, wave
+from pushpull.ledger.vocabulary import CallbackState, EventKind
 
 #: How long after a message something said about its address can be about it.
 WINDOW = timedelta(hours=72)
@@ -198,27 +198,9 @@ class _Message:
 
 def _last_message(connection: Connection, learner_id: int, channel: Channel, at: datetime) -> _Message | None:
     row = connection.execute(
-        select(handover.c.wave_id, handover.c.rotation, wave.c.family)
-        .select_from(
-            # By the attention budget's book: it is kept by learner, deliveries are kept by wave.
-            contact.join(handover, handover.c.id == contact.c.handover_id)
-            .join(wave, wave.c.id == handover.c.wave_id)
-            .join(
-                delivery,
-                and_(
-                    delivery.c.wave_id == handover.c.wave_id,
-                    delivery.c.rotation == handover.c.rotation,
-                    delivery.c.learner_id == contact.c.learner_id,
-                ),
-            )
-        )
-        .where(
-            contact.c.learner_id == learner_id,
-            handover.c.channel == channel.value,
-            handover.c.intended_at.between(at - WINDOW, at + _SKEW),
-            # A guess must not prove that an uncertain message arrived.
-            delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
-        )
+        # Accepted ones alone: a guess must not prove that an uncertain message arrived.
+        accepted_messages(learner_id, channel)
+        .where(handover.c.intended_at.between(at - WINDOW, at + _SKEW))
         .order_by(handover.c.intended_at.desc(), handover.c.wave_id.desc(), handover.c.rotation.desc())
         .limit(1)
     ).one_or_none()

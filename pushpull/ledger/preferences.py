@@ -10,15 +10,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, select, union
+from sqlalchemy import Connection, select, union
 
 from pushpull.learners.consent import UnknownLearner, blocked_channels, lock_learner, opt_in, opt_out
 from pushpull.learners.tables import consent, learner
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel
 from pushpull.ledger.events import DeliveryFact, record_facts
 from pushpull.ledger.reach import ADDRESS, OPT_IN_CHANNELS
-from pushpull.ledger.tables import campaign, contact, delivery, handover, wave
-from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind, MessageClass
+from pushpull.ledger.reports import accepted_messages
+from pushpull.ledger.tables import campaign, contact, handover, wave
+from pushpull.ledger.vocabulary import EventKind, MessageClass
 
 #: A channel and a family.
 Switch = tuple[Channel, str]
@@ -129,26 +130,8 @@ def unsubscribe(
     """
     opt_out(connection, learner_id, channel=channel, family=family, source="one_click", at=at)
     last = connection.execute(
-        select(handover.c.wave_id, handover.c.rotation)
-        .select_from(
-            # By the attention budget's book: it is kept by learner, deliveries are kept by wave.
-            contact.join(handover, handover.c.id == contact.c.handover_id)
-            .join(wave, wave.c.id == handover.c.wave_id)
-            .join(
-                delivery,
-                and_(
-                    delivery.c.wave_id == handover.c.wave_id,
-                    delivery.c.rotation == handover.c.rotation,
-                    delivery.c.learner_id == contact.c.learner_id,
-                ),
-            )
-        )
-        .where(
-            contact.c.learner_id == learner_id,
-            handover.c.channel == channel,
-            wave.c.family == family,
-            delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
-        )
+        accepted_messages(learner_id, channel)
+        .where(wave.c.family == family)
         .order_by(contact.c.local_day.desc(), handover.c.intended_at.desc())
         .limit(1)
     ).one_or_none()

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
 
 from pushpull.learners.lists import in_ids
-from pushpull.learners.vocabulary import SuppressionReason
-from pushpull.ledger.tables import delivery, handover, wave
-from pushpull.ledger.vocabulary import EventKind
+from pushpull.learners.vocabulary import Channel, SuppressionReason
+from pushpull.ledger.tables import contact, delivery, handover, wave
+from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind
 
 #: A delivery: wave, rotation, learner.
 Key = tuple[int, int, int]
@@ -136,3 +136,28 @@ def _named_handovers(connection: Connection, facts: Sequence[DeliveryFact]) -> d
         ):
             found.setdefault(fact.delivery, set()).add(row.id)
     return found
+
+
+def accepted_messages(learner_id: int, channel: Channel | str) -> Select[tuple[int, int, str]]:
+    """``(wave_id, rotation, family)`` of the messages a provider took for a learner on a channel, to be narrowed down.
+
+    By the attention budget's book: it is kept by learner, deliveries are kept by wave.
+    """
+    same = and_(
+        delivery.c.wave_id == handover.c.wave_id,
+        delivery.c.rotation == handover.c.rotation,
+        delivery.c.learner_id == contact.c.learner_id,
+    )
+    return (
+        select(handover.c.wave_id, handover.c.rotation, wave.c.family)
+        .select_from(
+            contact.join(handover, handover.c.id == contact.c.handover_id)
+            .join(wave, wave.c.id == handover.c.wave_id)
+            .join(delivery, same)
+        )
+        .where(
+            contact.c.learner_id == learner_id,
+            handover.c.channel == str(channel),
+            delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
+        )
+    )
