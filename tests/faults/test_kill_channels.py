@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -39,14 +38,7 @@ PROVIDERS = {
     Channel.SLACK: ("slack", "chat.postMessage$"),
 }
 MODULES = {channel: f"channels.{channel.value}" for channel in Channel}
-CHANNELS = [
-    pytest.param(
-        channel,
-        marks=[] if find_spec(MODULES[channel]) else [pytest.mark.skip(reason="this channel has no adapter yet")],
-        id=channel.value,
-    )
-    for channel in PROVIDERS
-]
+CHANNELS = [pytest.param(channel, id=channel.value) for channel in PROVIDERS]
 
 # Forked from a clean server that has read the code once: a fresh process in a hundredth of a second.
 _processes = multiprocessing.get_context("forkserver")
@@ -54,7 +46,7 @@ _processes.set_forkserver_preload(
     [
         "__main__",
         "tests.faults.doomed",
-        *(module for module in MODULES.values() if find_spec(module)),
+        *MODULES.values(),
     ]
 )
 

@@ -12,39 +12,15 @@ import pytest
 
 from channels.email import SendGridChannel
 from pushpull.ledger.messages import OutgoingMessage
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, Finding, NotSent, Outcome, Question, Uncertain
+from pushpull.ledger.outcomes import Accepted, ChannelStopped, Finding, NotSent, Question, Uncertain
 from tests.channels.email.mailing import HANDOVER, a_channel, mails, own_bodies, send, sendgrid
+from tests.channels.faults import ACCEPTED, AT_ANY_PROVIDER, NOT_SENT, STOPPED, UNCERTAIN, name_of
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
 from tests.standin.sendgrid import SendGrid
 
-NOT_SENT, UNCERTAIN, ACCEPTED, STOPPED = "not sent", "uncertain", "accepted", "channel stopped"
-
 OUTCOMES = {
-    # 429: nothing of it was processed, and everybody waits.
-    Fault.THROTTLED_SECONDS: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_DATE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_RESET: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_SILENT: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_GARBAGE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_NEGATIVE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_WEEK: (NOT_SENT, "throttled"),
-    Fault.UNAUTHORIZED: (STOPPED, ""),
-    # No answer to the question, whether SendGrid went on or not.
-    Fault.BROKEN_UNPROCESSED: (UNCERTAIN, "http_503"),
-    Fault.BROKEN_PROCESSED: (UNCERTAIN, "http_503"),
-    Fault.BROKEN_LATE: (UNCERTAIN, "http_503"),
-    Fault.REDIRECT: (UNCERTAIN, "http_307"),
-    Fault.HANG_UNPROCESSED: (UNCERTAIN, "read_timeout"),
-    Fault.HANG_PROCESSED: (UNCERTAIN, "read_timeout"),
-    Fault.HANG_LATE: (UNCERTAIN, "read_timeout"),
-    Fault.RESET_BEFORE_BODY: (UNCERTAIN, "connection_lost"),
-    Fault.RESET_UNPROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.RESET_PROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.CLOSED_UNPROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.CLOSED_PROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.GARBAGE_STATUS: (UNCERTAIN, "garbled_answer"),
-    Fault.DRIP_HEADERS: (UNCERTAIN, "read_timeout"),
+    **AT_ANY_PROVIDER,
     # The status came: SendGrid took it, whatever became of the rest.
     Fault.DRIP_BODY: (ACCEPTED, ""),
     Fault.TRUNCATED_BODY: (ACCEPTED, ""),
@@ -63,19 +39,8 @@ def outcome_of(channel: SendGridChannel, messages: Sequence[OutgoingMessage], se
         outcomes = stop.outcomes
     else:
         stopped = False
-    [outcome] = {_named(each) for each in outcomes}
+    [outcome] = {name_of(each) for each in outcomes}
     return (STOPPED, "") if stopped and outcome[0] == NOT_SENT else outcome
-
-
-def _named(outcome: Outcome) -> tuple[str, str]:
-    match outcome:
-        case Accepted():
-            return ACCEPTED, ""
-        case NotSent(reason):
-            return NOT_SENT, reason
-        case Uncertain(reason):
-            return UNCERTAIN, reason
-    return "rejected", outcome.reason
 
 
 @pytest.mark.parametrize("write", [mails, own_bodies], ids=["one request for all", "a request each"])

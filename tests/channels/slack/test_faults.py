@@ -7,36 +7,14 @@ import time
 import pytest
 
 from channels.slack import SlackChannel
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Uncertain
+from pushpull.ledger.outcomes import ChannelStopped, NotSent
+from tests.channels.faults import ACCEPTED, AT_ANY_PROVIDER, NEVER_ENDING, NOT_SENT, STOPPED, UNCERTAIN, name_of
 from tests.channels.slack.senders import a_channel, a_direct_message, address, sent
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
 
-NOT_SENT, UNCERTAIN, ACCEPTED, STOPPED = "not sent", "uncertain", "accepted", "channel stopped"
-
 OUTCOMES = {
-    Fault.THROTTLED_SECONDS: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_DATE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_RESET: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_SILENT: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_GARBAGE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_NEGATIVE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_WEEK: (NOT_SENT, "throttled"),
-    Fault.UNAUTHORIZED: (STOPPED, ""),
-    Fault.BROKEN_UNPROCESSED: (UNCERTAIN, "http_503"),
-    Fault.BROKEN_PROCESSED: (UNCERTAIN, "http_503"),
-    Fault.BROKEN_LATE: (UNCERTAIN, "http_503"),
-    Fault.REDIRECT: (UNCERTAIN, "http_307"),
-    Fault.HANG_UNPROCESSED: (UNCERTAIN, "read_timeout"),
-    Fault.HANG_PROCESSED: (UNCERTAIN, "read_timeout"),
-    Fault.HANG_LATE: (UNCERTAIN, "read_timeout"),
-    Fault.RESET_BEFORE_BODY: (UNCERTAIN, "connection_lost"),
-    Fault.RESET_UNPROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.RESET_PROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.CLOSED_UNPROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.CLOSED_PROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.GARBAGE_STATUS: (UNCERTAIN, "garbled_answer"),
-    Fault.DRIP_HEADERS: (UNCERTAIN, "read_timeout"),
+    **AT_ANY_PROVIDER,
     # The status came, but Slack says in the body whether it took the message.
     Fault.DRIP_BODY: (UNCERTAIN, "unreadable_answer"),
     Fault.TRUNCATED_BODY: (UNCERTAIN, "unreadable_answer"),
@@ -45,23 +23,13 @@ OUTCOMES = {
     Fault.STALE_CONNECTION: (ACCEPTED, ""),
 }
 
-#: Until the deadline, that is.
-NEVER_ENDING = {fault for fault in Fault if fault.value.startswith(("hang", "drip"))}
-
 
 def named(channel: SlackChannel, seconds: float, delivery: str = "5-0-17") -> tuple[str, str]:
     try:
         [outcome] = sent(channel, a_direct_message(delivery=delivery), seconds=seconds)
     except ChannelStopped:
         return STOPPED, ""
-    match outcome:
-        case Accepted():
-            return ACCEPTED, ""
-        case NotSent(reason):
-            return NOT_SENT, reason
-        case Uncertain(reason):
-            return UNCERTAIN, reason
-    return "rejected", outcome.reason
+    return name_of(outcome)
 
 
 @pytest.mark.parametrize("fault", Fault)

@@ -7,36 +7,14 @@ import time
 import pytest
 
 from channels.sms import SmsChannel
-from pushpull.ledger.outcomes import Accepted, ChannelStopped, NotSent, Outcome, Uncertain
+from pushpull.ledger.outcomes import ChannelStopped, NotSent
+from tests.channels.faults import ACCEPTED, AT_ANY_PROVIDER, NEVER_ENDING, NOT_SENT, STOPPED, name_of
 from tests.channels.sms.senders import a_channel, a_text, sent
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
 
-NOT_SENT, UNCERTAIN, ACCEPTED, STOPPED = "not sent", "uncertain", "accepted", "channel stopped"
-
 OUTCOMES = {
-    Fault.THROTTLED_SECONDS: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_DATE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_RESET: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_SILENT: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_GARBAGE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_NEGATIVE: (NOT_SENT, "throttled"),
-    Fault.THROTTLED_WEEK: (NOT_SENT, "throttled"),
-    Fault.UNAUTHORIZED: (STOPPED, ""),
-    Fault.BROKEN_UNPROCESSED: (UNCERTAIN, "http_503"),
-    Fault.BROKEN_PROCESSED: (UNCERTAIN, "http_503"),
-    Fault.BROKEN_LATE: (UNCERTAIN, "http_503"),
-    Fault.REDIRECT: (UNCERTAIN, "http_307"),
-    Fault.HANG_UNPROCESSED: (UNCERTAIN, "read_timeout"),
-    Fault.HANG_PROCESSED: (UNCERTAIN, "read_timeout"),
-    Fault.HANG_LATE: (UNCERTAIN, "read_timeout"),
-    Fault.RESET_BEFORE_BODY: (UNCERTAIN, "connection_lost"),
-    Fault.RESET_UNPROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.RESET_PROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.CLOSED_UNPROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.CLOSED_PROCESSED: (UNCERTAIN, "connection_lost"),
-    Fault.GARBAGE_STATUS: (UNCERTAIN, "garbled_answer"),
-    Fault.DRIP_HEADERS: (UNCERTAIN, "read_timeout"),
+    **AT_ANY_PROVIDER,
     # The status came: Twilio took it, whatever became of the rest.
     Fault.DRIP_BODY: (ACCEPTED, ""),
     Fault.TRUNCATED_BODY: (ACCEPTED, ""),
@@ -45,27 +23,13 @@ OUTCOMES = {
     Fault.STALE_CONNECTION: (ACCEPTED, ""),
 }
 
-#: Until the deadline, that is.
-NEVER_ENDING = {fault for fault in Fault if fault.value.startswith(("hang", "drip"))}
-
 
 def named(channel: SmsChannel, seconds: float) -> tuple[str, str]:
     try:
         [outcome] = sent(channel, a_text(), seconds=seconds)
     except ChannelStopped:
         return STOPPED, ""
-    return _named(outcome)
-
-
-def _named(outcome: Outcome) -> tuple[str, str]:
-    match outcome:
-        case Accepted():
-            return ACCEPTED, ""
-        case NotSent(reason):
-            return NOT_SENT, reason
-        case Uncertain(reason):
-            return UNCERTAIN, reason
-    return "rejected", outcome.reason
+    return name_of(outcome)
 
 
 @pytest.mark.parametrize("fault", Fault)
