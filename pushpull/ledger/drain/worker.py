@@ -73,7 +73,7 @@ class Worker:
         self._until = monotonic() + options.slice.total_seconds() if options.slice else None
 
     def call_at_once(self, callers: ThreadPoolExecutor) -> None:
-        """Hand over the handovers of a batch side by side from now on, where the channel has no rate."""
+        """Hand over a batch's handovers side by side from now on, unless their messages have slots of their own."""
         self._callers = callers
 
     def work(self, shard: Shard) -> None:
