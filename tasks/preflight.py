@@ -6,14 +6,11 @@ waves whose messages really leave this machine are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
-
-from prefect.artifacts import create_table_artifact
-from prefect.context import FlowRunContext
 
 from channels.deliverability.domain import MailDomain, check_domain
 from channels.deliverability.findings import Finding, error
@@ -44,6 +41,7 @@ from pushpull.ledger.provider_objects import unsubscribe_groups
 from pushpull.ledger.vocabulary import HoldReason, MessageClass
 from pushpull.settings import names_in
 from tasks.installation import Installation, installation, log
+from tasks.publish import publish_table
 from tasks.step import step
 
 #: How long what the DNS said about a domain counts; shorter where it did not say everything.
@@ -221,12 +219,6 @@ def _tell(found: Mapping[Candidate, Sequence[Finding]]) -> None:
             where = {"campaign": wave.campaign_key, "wave": wave.key, "finding": finding.code}
             log.warning("preflight", extra={**where, "severity": finding.severity.value})
             rows.append({**where, "severity": finding.severity.value, "what": finding.message})
-    if rows and FlowRunContext.get() is not None:
-        # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
-        publish: Callable[..., object] = create_table_artifact
-        publish(
-            key="preflight",
-            table=rows,
-            description="What the checks before sending found. Waves with an error are held.",
-            _sync=True,
-        )
+    publish_table(
+        key="preflight", table=rows, description="What the checks before sending found. Waves with an error are held."
+    )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-
-from prefect.artifacts import create_table_artifact
-from prefect.context import FlowRunContext
-from prefect.events import emit_event
+from collections.abc import Sequence
 
 from pushpull.db import reading
 from pushpull.ledger.planning import PlanResult
 from pushpull.ledger.results import WaveResult, wave_results
 from pushpull.ledger.waiting import Waiting, waiting_for_a_person
+from tasks.events import Event, announce
 from tasks.installation import installation, log
+from tasks.publish import publish_table
 from tasks.step import step
 
 
@@ -21,12 +19,11 @@ def report_plans(stage: str, plans: Sequence[PlanResult]) -> None:
     """Publish what was planned, wave by wave; nothing when nothing was."""
     for each in plans:
         log.info("wave planned", extra={"wave": each.key, "audience": each.audience, "planned": each.planned})
-    if plans and _in_a_run():
-        _publish_table(
-            key=f"{stage}-plan",
-            table=[_plan_row(each) for each in plans],
-            description=f"What the {stage} stage planned, by wave.",
-        )
+    publish_table(
+        key=f"{stage}-plan",
+        table=[_plan_row(each) for each in plans],
+        description=f"What the {stage} stage planned, by wave.",
+    )
 
 
 def _plan_row(plan: PlanResult) -> dict[str, object]:
@@ -52,18 +49,18 @@ def report_waves(wave_ids: Sequence[int]) -> list[WaveResult]:
     """Publish what became of waves, and emit one event for each, for automations to react to."""
     with reading(installation().engine) as connection:
         results = wave_results(connection, wave_ids=list(wave_ids))
-    if results and _in_a_run():
-        _publish_table(
-            key="dispatched-waves",
-            table=[_result_row(result) for result in results],
-            description="What became of the waves this run sent.",
+    publish_table(
+        key="dispatched-waves",
+        table=[_result_row(result) for result in results],
+        description="What became of the waves this run sent.",
+    )
+    for result in results:
+        announce(
+            Event.WAVE_FINISHED if result.is_finished else Event.WAVE_DISPATCHED,
+            about=f"wave.{result.wave_id}",
+            name=result.key,
+            payload={"audience": result.audience, "accepted": result.accepted, **dict(result.states)},
         )
-        for result in results:
-            emit_event(
-                event="pushpull.wave.finished" if result.is_finished else "pushpull.wave.dispatched",
-                resource={"prefect.resource.id": f"pushpull.wave.{result.wave_id}"},
-                payload={"audience": result.audience, "accepted": result.accepted, **dict(result.states)},
-            )
     return results
 
 
@@ -87,25 +84,12 @@ def report_waiting() -> list[Waiting]:
         log.warning("a person is needed: %s %s: %s; then: %s", each.kind, each.what, each.why, each.command)
     if len(waiting) > _TOLD:
         log.warning("a person is needed for %d things more", len(waiting) - _TOLD)
-    if waiting and _in_a_run():
-        _publish_table(
-            key="waits-for-a-person",
-            table=[{"what": f"{each.kind} {each.what}", "why": each.why, "answer": each.command} for each in waiting],
-            description="Goes on only when a person says so.",
-        )
-        emit_event(
-            event="pushpull.person.needed",
-            resource={"prefect.resource.id": "pushpull.ledger"},
-            payload=dict(Counter(each.kind for each in waiting)),
-        )
+    publish_table(
+        key="waits-for-a-person",
+        table=[{"what": f"{each.kind} {each.what}", "why": each.why, "answer": each.command} for each in waiting],
+        description="Goes on only when a person says so.",
+    )
+    if waiting:
+        kinds = Counter(each.kind for each in waiting)
+        announce(Event.PERSON_NEEDED, about="ledger", name="the ledger", payload=dict(kinds))
     return waiting
-
-
-def _in_a_run() -> bool:
-    return FlowRunContext.get() is not None
-
-
-def _publish_table(*, key: str, table: list[dict[str, object]], description: str) -> None:
-    # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
-    publish: Callable[..., object] = create_table_artifact
-    publish(key=key, table=table, description=description, _sync=True)

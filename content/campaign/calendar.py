@@ -112,6 +112,7 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         caps=campaign.budget.limits,
         expires_after=wave.expires_after.length,
         approval_threshold=wave.approval_above or campaign.approval_above,
+        second_approval_threshold=wave.second_approval_above or campaign.second_approval_above,
         content_hash=campaign.references.hashes[wave.message],
     )
 

@@ -84,6 +84,19 @@ class Budget(ContentModel):
         return Caps(per_day=self.caps.day, per_week=self.caps.week, per_month=self.caps.month)
 
 
+class Planning(ContentModel):
+    """When the waves of a day are planned: whom each reaches is decided then, and whoever must approve it is asked.
+
+    Args:
+        at: local time in the campaign's zone; best between 05:00 and 22:00, which daylight saving neither skips nor
+            repeats.
+        day_before: on the day before: for learners east of the campaign's zone, and to have the evening to approve.
+    """
+
+    at: time = time(5, 5)
+    day_before: bool = False
+
+
 class GoalDue(ContentModel):
     """When a goal is due: so long after the campaign's start, or on a date."""
 
@@ -139,6 +152,7 @@ class Wave(ContentModel):
         stop_when_active: activity between planning and sending cancels the message.
         expires_after: when a message that could not be sent is stale.
         approval_above: asks a person when more learners than this are addressed; the campaign's where left out.
+        second_approval_above: asks a second person when more than this are; the campaign's where left out.
     """
 
     key: Key
@@ -160,6 +174,7 @@ class Wave(ContentModel):
     stop_when_active: bool = False
     expires_after: Span = Span(days=2)
     approval_above: int | None = Field(None, ge=1)
+    second_approval_above: int | None = Field(None, ge=1)
 
     @field_validator("channels")
     @classmethod
@@ -240,6 +255,8 @@ class Campaign(ContentModel):
         weeks, end: how long; write one of them.
         holdout: share of the audience, 0 to 0.5, who get nothing, so that the effect can be measured (mission D3).
         approval_above: asks a person when a wave addresses more learners than this.
+        second_approval_above: asks a second person when it addresses more than this.
+        planning: when its waves are planned.
         stop: shares above which the campaign holds itself (mission D5).
     """
 
@@ -260,6 +277,8 @@ class Campaign(ContentModel):
     goals: tuple[Goal, ...] = ()
     stages: Stages
     approval_above: int | None = Field(None, ge=1)
+    second_approval_above: int | None = Field(None, ge=1)
+    planning: Planning = Planning()
     stop: StopThresholds = StopThresholds()
     _references: References = PrivateAttr(default_factory=References)
 

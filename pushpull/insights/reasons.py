@@ -30,6 +30,8 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.REROUTED: "The planned channel can no longer be used for the learner, so that it goes over the next one.",
     Reason.CANCELLED: "A person cancelled the wave or its campaign before it was sent.",
     Reason.RENDER_FAILED: "The message could not be written for the learner: the template or its data has a mistake.",
+    Reason.NOT_APPROVED: "Whoever approved the wave allowed fewer learners than it was planned for.",
+    Reason.DIVERTED: "It was a rehearsal: the message went to somebody who rehearses, not to the learner.",
     Reason.PROVIDER_REFUSED: "The provider refused the message or its address for good.",
     Reason.NOT_PROCESSED: "The provider proved that it did not process the message; it is tried again after a pause.",
     Reason.UNKNOWN_OUTCOME: "The connection broke in the middle: the provider may have it or not, and is being asked.",
@@ -60,6 +62,8 @@ REASON_LABELS: Mapping[Reason, str] = {
     Reason.REROUTED: "other channel",
     Reason.CANCELLED: "cancelled",
     Reason.RENDER_FAILED: "could not be written",
+    Reason.NOT_APPROVED: "over the approved number",
+    Reason.DIVERTED: "diverted in a rehearsal",
     Reason.PROVIDER_REFUSED: "refused by the provider",
     Reason.NOT_PROCESSED: "not processed, tried again",
     Reason.UNKNOWN_OUTCOME: "outcome unknown",
@@ -107,6 +111,7 @@ HOLD_WORDS: Mapping[HoldReason, str] = {
     HoldReason.MISFIRE: "is late and asks whether it is still wanted",
     HoldReason.PREFLIGHT: "failed its preflight and asks a person",
     HoldReason.STOP_SIGNAL: "was stopped by what came back",
+    HoldReason.REJECTED: "was rejected by a person",
 }
 
 LIFECYCLE_WORDS: Mapping[LearnerState, str] = {

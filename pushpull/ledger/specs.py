@@ -99,6 +99,8 @@ class WaveSpec(BaseModel):
         trend_tags: what it is about, as the catalogue's items are tagged.
         grace: how late the wave may start before it asks a person.
         expires_after: how long after the learner's own due time the message is stale.
+        approval_threshold: more planned learners than this ask a person first.
+        second_approval_threshold: more than this ask two persons.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,6 +140,7 @@ class WaveSpec(BaseModel):
     grace: timedelta = timedelta(hours=3)
     expires_after: timedelta = timedelta(days=2)
     approval_threshold: int | None = Field(None, ge=1)
+    second_approval_threshold: int | None = Field(None, ge=1)
     content_hash: str = ""
 
 

@@ -139,6 +139,7 @@ handover = Table(
     Column("request_id", String(255)),  # the provider's id of the request
     Column("send_at", UtcDateTime),  # planned mail: when the provider sends it; null: at once
     Column("content_hash", String(64)),
+    Column("diverted_to", BigInteger),  # a rehearsal: everything went to this learner's addresses instead
     Column("accepted", Integer, nullable=False, default=0, server_default="0"),
     Column("rejected", Integer, nullable=False, default=0, server_default="0"),
     Column("not_sent", Integer, nullable=False, default=0, server_default="0"),
@@ -202,6 +203,42 @@ pick = Table(
     Column("reason_kind", String(32), nullable=False),  # goal | need | trend | colleagues | popular | short
     Column("reason_value", Text),
     Column("score", Float, nullable=False),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    # What persons decided about a rotation that asked, and about exactly what.
+    Column("id", BigKey, primary_key=True),
+    Column("wave_id", BigInteger, nullable=False),
+    Column("rotation", SmallInteger, nullable=False),
+    Column("decision", String(16), nullable=False),  # Decision: approved | rejected
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("content_hash", String(64), nullable=False),  # of all that would be sent, as it was when they decided
+    Column("planned", Integer, nullable=False),  # learners it was to reach then
+    Column("cap", Integer),  # no more than so many of them
+    Column("decided_at", UtcDateTime, nullable=False),
+    Index("ix_approval_wave_id_rotation", "wave_id", "rotation"),
+)
+
+switch = Table(
+    "switch",
+    metadata,
+    # What ops can set for everything at once; a missing row is the switch's default.
+    Column("name", String(32), primary_key=True),  # SwitchName
+    Column("value", Json, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    # What ops were told last about a thing, so that they are told once.
+    Column("key", String(128), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("told_at", UtcDateTime, nullable=False),
 )
 
 channel_pause = Table(

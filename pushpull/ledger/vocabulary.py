@@ -93,6 +93,8 @@ class Reason(StrEnum):
     REROUTED = "rerouted"
     CANCELLED = "cancelled"
     RENDER_FAILED = "render_failed"
+    NOT_APPROVED = "not_approved"  # over the cap of an approval
+    DIVERTED = "diverted"  # a rehearsal sent it to somebody else
     # after a handover
     PROVIDER_REFUSED = "provider_refused"
     NOT_PROCESSED = "not_processed"
@@ -118,6 +120,22 @@ class HoldReason(StrEnum):
     MISFIRE = "misfire"
     PREFLIGHT = "preflight"
     STOP_SIGNAL = "stop_signal"
+    REJECTED = "rejected"  # a person said no: it waits until its content is another, or it is cancelled
+
+
+class Decision(StrEnum):
+    """What a person decides about a wave that asks for approval."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class SwitchName(StrEnum):
+    """What ops can set for everything at once."""
+
+    PAUSE = "pause"  # bool: nothing is handed over
+    PILOT = "pilot"  # list of external ids: only these learners are sent to; empty: everybody
+    OVERRIDE_RECIPIENT = "override_recipient"  # external id: everything goes to this learner's addresses; "": nobody
 
 
 class EventKind(StrEnum):

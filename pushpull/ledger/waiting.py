@@ -20,6 +20,7 @@ _QUESTIONS = {
     HoldReason.APPROVAL.value: "it reaches more learners than may be sent to unasked",
     HoldReason.MISFIRE.value: "it is late: is it still wanted?",
     HoldReason.PREFLIGHT.value: "it failed the checks before sending",
+    HoldReason.REJECTED.value: "a person rejected it: change its content, or cancel it",
 }
 
 

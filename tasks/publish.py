@@ -1,0 +1,91 @@
+"""What a run shows in the Prefect UI: artifacts. Counts, keys and links, never people.
+
+Nothing here can fail a run: what was sent is in the ledger, whether or not Prefect could be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import FlowRunContext
+
+from tasks.installation import log
+
+_LONGEST_KEY = 200
+
+
+def in_a_run() -> bool:
+    """Whether this is inside a flow run, so that there is somebody to show things to."""
+    return FlowRunContext.get() is not None
+
+
+def artifact_key(*parts: str) -> str:
+    """A key as Prefect wants it: lower-case letters, digits and dashes.
+
+    Args:
+        parts: of the name, e.g. ``("wave", "two-minutes-a-day", "launch.announcement@2026-01-12")``.
+    """
+    cleaned = ("".join(c if c.isascii() and c.isalnum() else "-" for c in part.lower()).strip("-") for part in parts)
+    return "-".join(each for each in cleaned if each)[:_LONGEST_KEY].rstrip("-")
+
+
+def publish_table(*, key: str, table: Sequence[Mapping[str, object]], description: str) -> None:
+    """A table: one row per mapping, with its keys as columns; nothing when it is empty."""
+    if table:
+        _publish(create_table_artifact, key=key, table=[dict(row) for row in table], description=description)
+
+
+def publish_markdown(*, key: str, markdown: str, description: str) -> None:
+    """A text."""
+    _publish(create_markdown_artifact, key=key, markdown=markdown, description=description)
+
+
+def publish_link(*, key: str, link: str, text: str, description: str) -> None:
+    """A link to another page."""
+    _publish(create_link_artifact, key=key, link=link, link_text=text, description=description)
+
+
+class Progress:
+    """A bar that fills; made when first set.
+
+    Args:
+        key: of the artifact.
+        description: what it is the progress of.
+    """
+
+    def __init__(self, *, key: str, description: str) -> None:
+        self._key, self._description = key, description
+        self._id: UUID | None = None
+
+    def show(self, percent: float) -> None:
+        """Set it.
+
+        Args:
+            percent: 0 to 100.
+        """
+        value = min(100.0, max(0.0, percent))
+        if self._id is None:
+            made = _publish(create_progress_artifact, progress=value, key=self._key, description=self._description)
+            self._id = cast(UUID | None, made)
+        else:
+            _publish(update_progress_artifact, artifact_id=self._id, progress=value)
+
+
+def _publish(make: Callable[..., Any], **what: object) -> object:
+    if not in_a_run():
+        return None
+    try:
+        # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
+        return make(_sync=True, **what)
+    except Exception as error:  # noqa: BLE001  # Prefect's client raises whatever its server or the network did
+        log.warning("Prefect could not be shown %s", what.get("key", "progress"), extra={"error": type(error).__name__})
+        return None
