@@ -84,6 +84,32 @@ def import_xapi(
     _import(lambda **more: xapi.import_xapi(here().engine, source, **values, **more), dry_run)
 
 
+@imports.command("sample")
+def import_sample(
+    learners: Annotated[int, typer.Option(help="People of the company.", min=10, max=20_000)] = 300,
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
+) -> None:
+    """An invented company with its catalogue, to try things with; only where nobody real is, and nothing leaves."""
+    from pushpull.db import writing
+    from pushpull.insights.sample import make_company, strangers
+
+    home = here()
+    if home.settings.outward_channels:
+        raise NoPlaceForSamplesError(f"messages really leave over {', '.join(home.settings.outward_channels)}")
+    with writing(home.engine) as connection:
+        if many := strangers(connection):
+            raise NoPlaceForSamplesError(f"the database has {many} learners who are not invented")
+        company = make_company(connection, seed=seed, size=learners, now=datetime.now(UTC))
+    tell(f"{len(company.learner_ids)} invented learners and {len(company.item_ids)} items are there")
+
+
+class NoPlaceForSamplesError(ValueError):
+    """Invented people would stand among real ones."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}: invented people belong into a database of their own (PUSHPULL_DATABASE_URL)")
+
+
 def _params(given: list[str] | None) -> dict[str, str]:
     pairs = [each.partition("=") for each in given or []]
     if not all(separator for _, separator, _ in pairs):

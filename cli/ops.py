@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 waves = typer.Typer(no_args_is_help=True, help="Look at waves, release held ones, re-run cohorts.")
-campaigns = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel a campaign.")
+campaigns = typer.Typer(no_args_is_help=True, help="Begin, pause, resume or cancel a campaign.")
 #: As pushpull.ledger.rotations.CohortKind has them; a segment is too long for a command line.
 _Cohort = Literal["failed", "parked", "missed", "joined_since", "learners"]
 
@@ -115,6 +115,31 @@ def _campaign_command(verb: str, text: str) -> None:
 _campaign_command("pause", "Hand nothing of a campaign over until it is resumed.")
 _campaign_command("resume", "Let a paused or held campaign go on.")
 _campaign_command("cancel", "End a campaign for good.")
+
+
+@campaigns.command("copy")
+def copy_campaign(
+    source: Annotated[str, typer.Argument(help="Key of the campaign to begin from, e.g. two-minutes-a-day.")],
+    key: Annotated[str, typer.Argument(help="Key of the new one.")],
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Its first local day.")],
+    name: Annotated[str, typer.Option(help="As people call it.")] = "",
+) -> None:
+    """Begin a campaign from another one: the same file under another key, with another start."""
+    from content.campaign import load_campaign
+    from content.campaign.copying import copy_campaign as copy
+    from content.source import ContentError
+    from pushpull.settings import settings
+
+    folder = settings().content_dir
+    file = copy(source, key, start.date(), folder, name=name)
+    try:
+        made = load_campaign(key, folder)
+    except ContentError as problems:
+        tell(f"{file} is written; what must be corrected in it now:\n{problems}")
+        raise SystemExit(1) from problems
+    tell(f"{file}: {made.name}, {made.start:%A %Y-%m-%d} to {made.ends_on}")
+    if start.date().weekday() != load_campaign(source, folder).start.weekday():
+        tell(f"{source} starts on another day of the week: look at its waves' days")
 
 
 @parked.command("list")

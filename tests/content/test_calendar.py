@@ -79,7 +79,7 @@ def test_state_and_segment_both_narrow_the_audience(campaign: Campaign) -> None:
 
 
 def test_those_a_trend_does_not_affect_are_left_out(edit: Edit, copied: Path) -> None:
-    edit("trends/ai-at-work.yaml", "ends_on: 2026-12-31", "who: {tag: writes}\nends_on: 2026-12-31")
+    edit("trends/ai-at-work.yaml", "ends_on: 2027-12-31", "who: {tag: writes}\nends_on: 2027-12-31")
     (spec,) = stage_waves(load_campaign(EXAMPLE, copied), "recommendations", date(2026, 1, 27))
     assert spec.target is not None
     assert spec.target.model_dump() == {"tag": "writes"}
@@ -87,7 +87,7 @@ def test_those_a_trend_does_not_affect_are_left_out(edit: Edit, copied: Path) ->
 
 def test_a_trend_that_is_over_is_never_sent(edit: Edit, copied: Path) -> None:
     edit(FILE, "when: {after_start: {weeks: 2, days: 1}}", "when: {weekly: [tue]}")
-    edit("trends/ai-at-work.yaml", "ends_on: 2026-12-31", "ends_on: 2026-02-03")
+    edit("trends/ai-at-work.yaml", "ends_on: 2027-12-31", "ends_on: 2026-02-03")
     days = [spec.on for spec in all_waves(load_campaign(EXAMPLE, copied)) if spec.trend == "ai-at-work"]
     assert max(days) == date(2026, 2, 3)
 

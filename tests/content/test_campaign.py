@@ -101,7 +101,7 @@ def test_a_mandatory_campaign_holds_no_promotion_and_nobody_out(edit: Edit) -> N
 
 
 def test_an_expired_trend_is_refused(edit: Edit) -> None:
-    edit("trends/ai-at-work.yaml", "ends_on: 2026-12-31", "ends_on: 2026-01-20")
+    edit("trends/ai-at-work.yaml", "ends_on: 2027-12-31", "ends_on: 2026-01-20")
     path = edit(FILE, "holdout: 0.1", "holdout: 0.1")
     assert any("ended on 2026-01-20" in problem.message for problem in problems_of(path))
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 from pushpull.catalogue.items import CatalogueItem, item_ids, save_items
 from pushpull.catalogue.tables import section
 from pushpull.db import insert_new
-from pushpull.insights.sample.people import Person, invent
+from pushpull.insights.sample.people import PREFIX, Person, invent
 from pushpull.learners.consent import draw_for
 from pushpull.learners.progress import fold_activity
 from pushpull.learners.tables import activity, consent, learner, learner_tag, profile_fact
@@ -89,6 +89,12 @@ def make_company(
         opted_out=sum(person.opted_out for person in people),
         sms_opt_ins=sum(person.sms_opt_in for person in people),
     )
+
+
+def strangers(connection: Connection) -> int:
+    """How many learners of the database are not of a sample company."""
+    invented = learner.c.external_id.startswith(PREFIX, autoescape=True)
+    return int(connection.execute(select(func.count()).select_from(learner).where(~invented)).scalar_one())
 
 
 def _read(name: str) -> Any:

@@ -17,6 +17,9 @@ from typing import Any
 
 from faker import Faker
 
+#: How the external ids of invented people begin.
+PREFIX = "lf-"
+
 _LANGUAGES = ("en", "de", "fr", "es")
 #: Colleagues abroad whose language has a region, to be found again by its base.
 _REGIONAL = {"America/Mexico_City": "es-MX", "Asia/Kolkata": "en-IN"}
@@ -131,7 +134,7 @@ class _Inventor:
         has_zone = rng.random() >= 0.02
         mailbox = self._mailbox(given, family)
         return Person(
-            external_id=f"lf-{number:04d}",
+            external_id=f"{PREFIX}{number:04d}",
             given_name=given,
             family_name=family,
             email=f"{mailbox}@example.org" if has_mail else None,
