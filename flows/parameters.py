@@ -5,7 +5,8 @@ This is the one floor that may ask what time it is.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from prefect.runtime import flow_run
@@ -16,6 +17,7 @@ from pydantic import Field
 CampaignKey = Annotated[str, Field(min_length=1)]
 WaveKey = Annotated[str, Field(min_length=1)]
 Reason = Annotated[str, Field(min_length=3)]
+DaysAhead = Annotated[int, Field(ge=0, le=1)]
 
 
 class UnreadableInstantError(ValueError):
@@ -54,6 +56,31 @@ def moment(as_of: str, *, live: bool = False) -> datetime:
     scheduled = None if live else flow_run.scheduled_start_time
     # Prefect's own instants (pendulum's) lose their zone in sums once astimezone() gave them another's: a plain one.
     return datetime.fromisoformat((scheduled or datetime.now(UTC)).isoformat()).astimezone(UTC)
+
+
+def lateness(as_of: str) -> timedelta:
+    """How long after its scheduled start this run starts; nothing where an instant was asked for on purpose."""
+    scheduled = None if as_of else flow_run.scheduled_start_time
+    if scheduled is None:
+        return timedelta(0)
+    return max(timedelta(0), datetime.now(UTC) - datetime.fromisoformat(scheduled.isoformat()))
+
+
+def stage_run_name(stage: str) -> Callable[[], str]:
+    """What a stage's runs are called, e.g. "two-minutes-a-day: launch announcement", or without a wave when it is all.
+
+    Args:
+        stage: as people call it.
+
+    Returns:
+        What Prefect asks for the name when a run starts.
+    """
+
+    def name() -> str:
+        given = flow_run.parameters
+        return f"{given['campaign']}: {stage} {given.get('wave', '')}".rstrip()
+
+    return name
 
 
 def run_key(part: str) -> str | None:

@@ -5,7 +5,7 @@
 What the messages say is in `templates/messages`.
 """
 
-from content.campaign.calendar import campaign_spec, goal_due_dates, series_of, stage_waves, waves_on
+from content.campaign.calendar import UnknownWaveError, campaign_spec, goal_due_dates, series_of, stage_waves, waves_on
 from content.campaign.loading import campaign_keys, load_campaign
 from content.campaign.model import STAGES, Campaign, Goal, Stage, Wave
 from content.campaign.when import When
@@ -15,6 +15,7 @@ __all__ = [
     "Campaign",
     "Goal",
     "Stage",
+    "UnknownWaveError",
     "Wave",
     "When",
     "campaign_keys",

@@ -6,11 +6,20 @@ Whom a wave reaches and at which instant is decided by the ledger; nothing here 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date
 
 from content.campaign.model import Campaign, Wave
 from pushpull.learners.segments import Segment, parse_segment
 from pushpull.ledger.specs import CampaignSpec, WaveSpec
+
+
+class UnknownWaveError(ValueError):
+    """A stage has no wave of that key."""
+
+    def __init__(self, campaign: str, stage: str, wave: str, known: Sequence[str]) -> None:
+        there = ", ".join(known) or "none"
+        super().__init__(f"the {stage} stage of campaign {campaign!r} has no wave {wave!r}; it has: {there}")
 
 
 def series_of(stage: str, wave: Wave) -> str:
@@ -53,9 +62,20 @@ def waves_on(campaign: Campaign, day: date) -> tuple[WaveSpec, ...]:
     return tuple(_spec(campaign, stage, wave, day) for stage, wave in campaign.waves() if _happens(campaign, wave, day))
 
 
-def stage_waves(campaign: Campaign, stage: str, day: date) -> tuple[WaveSpec, ...]:
-    """The waves of one stage that happen on a day."""
-    return tuple(spec for spec in waves_on(campaign, day) if spec.stage == stage)
+def stage_waves(campaign: Campaign, stage: str, day: date, wave: str = "") -> tuple[WaveSpec, ...]:
+    """The waves of one stage that happen on a day.
+
+    Args:
+        wave: key of one wave of the stage, to leave the others out; empty: all.
+
+    Raises:
+        UnknownWaveError: the stage has no such wave.
+    """
+    known = [each.key for name, each in campaign.waves() if name == stage]
+    if wave and wave not in known:
+        raise UnknownWaveError(campaign.key, stage, wave, known)
+    found = (spec for spec in waves_on(campaign, day) if spec.stage == stage)
+    return tuple(spec for spec in found if not wave or spec.series == f"{stage}.{wave}")
 
 
 def _happens(campaign: Campaign, wave: Wave, day: date) -> bool:

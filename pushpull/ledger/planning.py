@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from pushpull.db import insert_into, rows_written, writing
 from pushpull.learners.tables import learner
 from pushpull.ledger.audience import membership
-from pushpull.ledger.campaigns import campaign_id_of
+from pushpull.ledger.campaigns import campaign_id_of, hold_wave
 from pushpull.ledger.eligibility import planned_rows
 from pushpull.ledger.picks import pick_items
 from pushpull.ledger.specs import WaveSpec
@@ -87,13 +87,20 @@ class _Rehearsed(Exception):
 
 
 def plan(
-    engine: Engine, spec: WaveSpec, *, as_of: datetime, global_holdout: float = 0.0, dry_run: bool = False
+    engine: Engine,
+    spec: WaveSpec,
+    *,
+    as_of: datetime,
+    late_by: timedelta = timedelta(0),
+    global_holdout: float = 0.0,
+    dry_run: bool = False,
 ) -> PlanResult:
     """Plan one wave.
 
     Args:
         spec: the wave.
         as_of: the campaign's clock, UTC; the audience is what it is at that moment.
+        late_by: how long after ``as_of`` this is; beyond the wave's grace a person is asked before it is sent.
         global_holdout: share of learners, 0 to 0.5, kept out of every nudge.
         dry_run: count, and leave no trace.
 
@@ -106,7 +113,7 @@ def plan(
     try:
         with writing(engine) as connection:
             known = planned_before(connection, spec)
-            result = known or _plan(connection, spec, as_of=as_of, global_holdout=global_holdout)
+            result = known or _plan(connection, spec, as_of=as_of, late_by=late_by, global_holdout=global_holdout)
             if dry_run or (not result.was_planned_before and result.audience == 0):
                 raise _Rehearsed(result)
     except _Rehearsed as rehearsal:
@@ -140,7 +147,9 @@ def planned_before(connection: Connection, spec: WaveSpec) -> PlanResult | None:
     return counted(connection, spec.key, row.id, rotation_number=0, status=row.status, was_planned_before=True)
 
 
-def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_holdout: float) -> PlanResult:
+def _plan(
+    connection: Connection, spec: WaveSpec, *, as_of: datetime, late_by: timedelta, global_holdout: float
+) -> PlanResult:
     campaign_id = campaign_id_of(connection, spec.campaign_key)
     rules = Terms(
         spec=spec,
@@ -204,6 +213,10 @@ def _plan(connection: Connection, spec: WaveSpec, *, as_of: datetime, global_hol
             status_reason=HoldReason.APPROVAL.value if needs_approval else None,
         )
     )
+    if late_by > spec.grace:  # in this transaction: a planner that is killed leaves no late wave that sends
+        why = f"planned {late_by} after its time, {as_of:%Y-%m-%d %H:%M} UTC"
+        hold_wave(connection, wave_id, HoldReason.MISFIRE, why=why, at=as_of + late_by)
+        status = WaveStatus.HELD
     return replace(result, status=status)
 
 
