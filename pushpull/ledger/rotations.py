@@ -1,27 +1,29 @@
 """Re-runs: chosen learners of a wave get a new rotation with its own rows and a stated reason; old rows stay.
 
-"Who is still missing?" is the query that fills it.
+"Who is still missing?" is the query that fills it. What it changes is counted in :mod:`pushpull.ledger.changes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, model_validator
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, true, update
 
 from pushpull.db import writing
+from pushpull.learners.lists import in_texts
 from pushpull.learners.segments import Segment, compile_segment
 from pushpull.learners.tables import learner
 from pushpull.ledger import timing
 from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import record
+from pushpull.ledger.changes import Change, left_as_they_are, written
 from pushpull.ledger.planning import counted, write_rows
 from pushpull.ledger.specs import WaveSpec
-from pushpull.ledger.tables import delivery, rotation, wave
+from pushpull.ledger.tables import campaign, delivery, rotation, wave
 from pushpull.ledger.terms import Terms, campaign_items
 from pushpull.ledger.vocabulary import OPEN_STATES, DeliveryState, Reason, WaveStatus
 
@@ -76,6 +78,9 @@ class Rotated:
         planned: learners who will be sent to.
         by_reason: learners of the cohort who will not, by reason.
         was_requested_before: the same request had made this rotation already.
+        status: of the wave; ``held`` when a person must approve first.
+        changes: what had become of the cohort's learners before, against what is to become of them now.
+        unknown: which of the external ids asked for nobody has, by their places in the list, from 1.
     """
 
     wave_id: int
@@ -83,6 +88,9 @@ class Rotated:
     planned: int
     by_reason: Mapping[str, int] = field(default_factory=dict)
     was_requested_before: bool = False
+    status: str = WaveStatus.OPEN
+    changes: tuple[Change, ...] = ()
+    unknown: tuple[int, ...] = ()
 
 
 class _Rehearsed(Exception):
@@ -110,7 +118,7 @@ def rotate(
 
     Raises:
         ValueError: the reason is empty.
-        WaveNotOpenError: the wave was never planned, or is cancelled, paused or held.
+        WaveNotOpenError: the wave was never planned, or is cancelled, paused or held; or its campaign is cancelled.
     """
     if not reason.strip():
         raise ValueError("a re-run needs a reason: it is what an auditor will read")
@@ -131,7 +139,7 @@ def rotate(
                 raise _Rehearsed
     except _Rehearsed:
         assert result is not None
-        return Rotated(wave_id, None, result.planned, result.by_reason)
+        return replace(result, rotation=None)
     return result
 
 
@@ -147,20 +155,32 @@ def _rotate(
     request_key: str | None,
 ) -> Rotated:
     row = connection.execute(
-        select(wave.c.spec, wave.c.campaign_id, wave.c.status, wave.c.planned_at, wave.c.key)
+        select(
+            wave.c.spec,
+            wave.c.campaign_id,
+            wave.c.status,
+            wave.c.planned_at,
+            wave.c.key,
+            campaign.c.key.label("campaign_key"),
+            campaign.c.status.label("campaign_status"),
+        )
+        .join(campaign, campaign.c.id == wave.c.campaign_id)
         .where(wave.c.id == wave_id)
-        .with_for_update()
+        .with_for_update(of=wave)
     ).one_or_none()
     if row is None or row.planned_at is None:
         raise WaveNotOpenError(f"wave {wave_id} was never planned: there is nothing to re-run")
-    if row.status != WaveStatus.OPEN:
-        raise WaveNotOpenError(f"wave {row.key} is {row.status}: release it before re-running a cohort")
-    if request_key is not None:
+    if request_key is not None:  # asked again, whatever the rotation has led to since
         known = connection.execute(
             select(rotation.c.rotation).where(rotation.c.request_key == request_key, rotation.c.wave_id == wave_id)
         ).scalar_one_or_none()
         if known is not None:
-            return _result(connection, row.key, wave_id, known, was_requested_before=True)
+            before = _result(connection, row.key, wave_id, known, cohort)
+            return replace(before, was_requested_before=True, changes=written(connection, wave_id, known))
+    if row.status != WaveStatus.OPEN:
+        raise WaveNotOpenError(_why_not(row.key, row.status))
+    if row.campaign_status == WaveStatus.CANCELLED:
+        raise WaveNotOpenError(f"campaign {row.campaign_key} was cancelled, and that is for good: nothing is re-run")
     number = (
         1 + connection.execute(select(func.max(rotation.c.rotation)).where(rotation.c.wave_id == wave_id)).scalar_one()
     )
@@ -181,13 +201,21 @@ def _rotate(
         rules,
         wave_id=wave_id,
         rotation_number=number,
-        only=_members(connection, rules, wave_id, cohort),
+        only=and_(_asked_for(connection, rules, wave_id, cohort), ~_is_open(wave_id)),
         sendable_only=cohort.kind is CohortKind.MISSED,
     )
     _keep_items(connection, wave_id, number)
     connection.execute(update(wave).where(wave.c.id == wave_id).values(finished_at=None, reached_recorded_at=None))
     record(connection, at=as_of, who=requested_by, what="cohort re-run", subject=f"{row.key} #{number}", why=reason)
-    return _result(connection, row.key, wave_id, number)
+    result = _result(connection, row.key, wave_id, number, cohort)
+    unchanged = left_as_they_are(connection, wave_id, number, _asked_for(connection, rules, wave_id, cohort))
+    return replace(result, changes=(*written(connection, wave_id, number), *unchanged))
+
+
+def _why_not(key: str, status: str) -> str:
+    if status == WaveStatus.CANCELLED:
+        return f"wave {key} was cancelled, and that is for good: nothing is re-run"
+    return f"wave {key} is {status}: release it before re-running a cohort"
 
 
 def _rules(connection: Connection, row: object, *, as_of: datetime, global_holdout: float) -> Terms:
@@ -204,28 +232,43 @@ def _rules(connection: Connection, row: object, *, as_of: datetime, global_holdo
     )
 
 
-def _members(connection: Connection, rules: Terms, wave_id: int, cohort: Cohort) -> ColumnElement[bool]:
-    def has_row(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        mine = and_(delivery.c.wave_id == wave_id, delivery.c.learner_id == learner.c.id)
-        return select(delivery.c.learner_id).where(mine, condition).correlate(learner).exists()
+def _has_row(wave_id: int, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    mine = and_(delivery.c.wave_id == wave_id, delivery.c.learner_id == learner.c.id)
+    return select(delivery.c.learner_id).where(mine, condition).correlate(learner).exists()
 
-    still_open = has_row(delivery.c.state.in_([state.value for state in OPEN_STATES]))
-    received = has_row(delivery.c.state.in_(_RECEIVED))
+
+def _is_open(wave_id: int) -> ColumnElement[bool]:
+    """Whether a learner has a delivery of the wave that is not settled: a second one would be a duplicate."""
+    return _has_row(wave_id, delivery.c.state.in_([state.value for state in OPEN_STATES]))
+
+
+def _asked_for(connection: Connection, rules: Terms, wave_id: int, cohort: Cohort) -> ColumnElement[bool]:
+    """Whether a learner belongs to the cohort, be it that an earlier delivery is still open."""
+    received = _has_row(wave_id, delivery.c.state.in_(_RECEIVED))
     unwritten = and_(delivery.c.state == DeliveryState.SKIPPED.value, delivery.c.reason == Reason.RENDER_FAILED.value)
     match cohort.kind:
         case CohortKind.FAILED:
-            return and_(has_row(or_(delivery.c.state.in_(_FAILED), unwritten)), ~received, ~still_open)
+            return and_(_has_row(wave_id, or_(delivery.c.state.in_(_FAILED), unwritten)), ~received)
         case CohortKind.PARKED:
-            return and_(has_row(delivery.c.state == DeliveryState.PARKED.value), ~received, ~still_open)
+            return and_(_has_row(wave_id, delivery.c.state == DeliveryState.PARKED.value), ~received)
         case CohortKind.MISSED:
-            return and_(has_row(delivery.c.state == DeliveryState.SKIPPED.value), ~received, ~still_open)
+            return and_(_has_row(wave_id, delivery.c.state == DeliveryState.SKIPPED.value), ~received)
         case CohortKind.JOINED_SINCE:
-            return and_(membership(connection, rules), ~has_row(delivery.c.state.is_not(None)))
+            return and_(membership(connection, rules), ~_has_row(wave_id, true()))
         case CohortKind.LEARNERS:
-            return and_(learner.c.external_id.in_(cohort.external_ids), ~still_open)
+            return in_texts(learner.c.external_id, cohort.external_ids)
         case CohortKind.SEGMENT:
             assert cohort.segment is not None
-            return and_(compile_segment(cohort.segment, rules.context), ~still_open)
+            return compile_segment(cohort.segment, rules.context)
+
+
+def _unknown(connection: Connection, cohort: Cohort) -> tuple[int, ...]:
+    """Which of the external ids nobody has, by place, from 1."""
+    if cohort.kind is not CohortKind.LEARNERS:
+        return ()
+    asked_for = in_texts(learner.c.external_id, cohort.external_ids)
+    known = set(connection.execute(select(learner.c.external_id).where(asked_for)).scalars())
+    return tuple(place for place, each in enumerate(cohort.external_ids, start=1) if each not in known)
 
 
 def _keep_items(connection: Connection, wave_id: int, number: int) -> None:
@@ -241,8 +284,14 @@ def _keep_items(connection: Connection, wave_id: int, number: int) -> None:
     )
 
 
-def _result(
-    connection: Connection, key: str, wave_id: int, number: int, *, was_requested_before: bool = False
-) -> Rotated:
-    counts = counted(connection, key, wave_id, rotation_number=number, status=WaveStatus.OPEN)
-    return Rotated(wave_id, number, counts.planned, counts.by_reason, was_requested_before)
+def _result(connection: Connection, key: str, wave_id: int, number: int, cohort: Cohort) -> Rotated:
+    status = connection.execute(select(wave.c.status).where(wave.c.id == wave_id)).scalar_one()
+    counts = counted(connection, key, wave_id, rotation_number=number, status=status)
+    return Rotated(
+        wave_id=wave_id,
+        rotation=number,
+        planned=counts.planned,
+        by_reason=counts.by_reason,
+        status=status,
+        unknown=_unknown(connection, cohort),
+    )
