@@ -13,7 +13,7 @@ from pushpull.db import open_database
 from pushpull.migrations import upgrade
 from tests import postgres
 
-pytest_plugins = ["tests.standin.fixtures"]
+pytest_plugins = ["tests.standin.fixtures", "tests.orchestra.fixtures"]
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
