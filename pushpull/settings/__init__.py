@@ -6,6 +6,7 @@ What real channels need to be set is held in :mod:`pushpull.settings.real_channe
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,13 @@ class Settings(BaseSettings):
     misfire_grace_minutes: float = Field(
         180.0, description="A wave later than this asks a person instead of sending, in minutes.", gt=0
     )
+    cost_email: Decimal = Field(Decimal(0), description="What one e-mail costs; 0: no price is known.", ge=0)
+    cost_teams: Decimal = Field(Decimal(0), description="What one Teams message costs; 0: no price is known.", ge=0)
+    cost_sms: Decimal = Field(
+        Decimal(0), description="What one segment of a text message costs; 0: no price is known.", ge=0
+    )
+    cost_slack: Decimal = Field(Decimal(0), description="What one Slack message costs; 0: no price is known.", ge=0)
+    currency: str = Field("EUR", description="Currency of these prices, e.g. EUR.", pattern=r"^[A-Z]{3}$")
 
     sendgrid_api_key: SecretStr | None = Field(
         None, description="E-mail: API key with the scopes of docs/channels.md; begins with SG."

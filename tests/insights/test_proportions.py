@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushpull.insights.proportions import Proportion, difference_interval
+from pushpull.insights.proportions import Proportion, detectable_effect, difference_interval
 from pushpull.insights.small_numbers import FEWEST, shown
 
 PROPORTIONS = st.integers(0, 500).flatmap(lambda n: st.builds(Proportion, st.integers(0, n), st.just(n)))
@@ -69,3 +71,58 @@ def test_no_small_number_is_shown_nor_can_one_be_worked_out_from_the_total(count
         assert sum(hidden) >= FEWEST
     if min(counts, default=FEWEST) >= FEWEST:
         assert column == counts
+
+
+@pytest.mark.parametrize(("first", "second", "baseline"), [(900, 100, 0.5), (4500, 500, 0.2), (300, 300, 0.1)])
+def test_an_effect_called_detectable_is_found_four_times_in_five_by_the_reports_own_interval(
+    first: int, second: int, baseline: float
+) -> None:
+    effect = detectable_effect(first, second, baseline=baseline)
+    assert effect is not None
+    chance = random.Random(7)
+    runs = 1_200
+
+    def found(rise: float) -> float:
+        hits = 0
+        for _ in range(runs):
+            treated = Proportion(_drawn(chance, first, baseline + rise), first)
+            held_out = Proportion(_drawn(chance, second, baseline), second)
+            interval = difference_interval(treated, held_out)
+            assert interval is not None
+            hits += interval.low > 0
+        return hits / runs
+
+    assert found(effect) == pytest.approx(0.8, abs=0.05)
+    assert found(effect / 2) < 0.45
+
+
+def _drawn(chance: random.Random, total: int, share: float) -> int:
+    """So many of ``total`` people, each with this chance; the normal approximation is exact enough for thousands."""
+    if total > 1000:
+        return min(total, max(0, round(chance.gauss(total * share, (total * share * (1 - share)) ** 0.5))))
+    return sum(chance.random() < share for _ in range(total))
+
+
+def test_the_detectable_effect_is_the_one_of_the_textbook() -> None:
+    # Two groups of 388 find a rise from 40 % to 50 %: n = 387.3 by Fleiss, Levin and Paik's formula at 0.05 and 0.8.
+    assert detectable_effect(388, 388, baseline=0.4) == pytest.approx(0.1, abs=0.0005)
+
+
+@given(st.integers(2, 100_000), st.integers(2, 100_000), st.floats(0, 0.95))
+def test_more_people_show_smaller_effects(first: int, second: int, baseline: float) -> None:
+    effect = detectable_effect(first, second, baseline=baseline)
+    with_more = detectable_effect(2 * first, 2 * second, baseline=baseline)
+    if effect is None:
+        return
+    assert 0 < effect <= 1 - baseline
+    assert with_more is not None
+    assert with_more < effect
+
+
+def test_an_effect_that_nobody_could_show_is_none() -> None:
+    assert detectable_effect(100, 0, baseline=0.5) is None
+    assert detectable_effect(0, 100, baseline=0.5) is None
+    assert detectable_effect(3, 2, baseline=0.9) is None
+    assert detectable_effect(1000, 1000, baseline=1.0) is None
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        detectable_effect(10, 10, baseline=1.2)
