@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, distinct, func, or_, select
 
 from pushpull.ledger.campaigns import hold_wave
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import campaign, delivery, handover, rotation, wave
 from pushpull.ledger.terms import Terms, campaign_items
-from pushpull.ledger.vocabulary import DeliveryState, HoldReason, MessageClass, WaveStatus
+from pushpull.ledger.vocabulary import OPEN_STATES, DeliveryState, HoldReason, MessageClass, WaveStatus
 
 _WAITING = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)
+
+#: Waves that may be sent now.
+_OPEN = (
+    wave.c.finished_at.is_(None),
+    wave.c.planned_at.is_not(None),
+    wave.c.status == WaveStatus.OPEN.value,
+    campaign.c.status == WaveStatus.OPEN.value,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,16 @@ class DueWave:
     rotation: int
     due: int
     rules: Terms
+
+    @property
+    def name(self) -> tuple[int, int]:
+        """Wave and rotation."""
+        return self.wave_id, self.rotation
+
+    @property
+    def is_mandatory(self) -> bool:
+        """Whether it is an obligation, which goes first."""
+        return self.rules.spec.message_class == MessageClass.MANDATORY
 
 
 def due_waves(connection: Connection, *, now: datetime, global_holdout: float) -> list[DueWave]:
@@ -59,6 +77,41 @@ def waves_ahead(
     return [_due_wave(connection, row, as_of=row.due_at, global_holdout=global_holdout) for row in rows]
 
 
+def became_due(
+    connection: Connection, *, after: datetime, upto: datetime, besides: tuple[int, int], obligations_only: bool
+) -> bool:
+    """Whether deliveries of other waves have become due in ``(after, upto]``.
+
+    Args:
+        besides: wave and rotation that do not count.
+        obligations_only: only mandatory messages count.
+    """
+    wave_id, rotation_number = besides
+    conditions = [
+        *_OPEN,
+        delivery.c.state.in_(_WAITING),
+        delivery.c.due_at > after,
+        delivery.c.due_at <= upto,
+        or_(delivery.c.wave_id != wave_id, delivery.c.rotation != rotation_number),
+    ]
+    if obligations_only:
+        conditions.append(wave.c.message_class == MessageClass.MANDATORY.value)
+    joined = wave.join(campaign, campaign.c.id == wave.c.campaign_id).join(delivery, delivery.c.wave_id == wave.c.id)
+    found = select(wave.c.id).select_from(joined).where(*conditions).limit(1)
+    return connection.execute(found).first() is not None
+
+
+def settled_percent(connection: Connection, wave_id: int, rotation_number: int) -> float:
+    """How much of a rotation has nothing left to do, 0 to 100."""
+    still_open = case((delivery.c.state.in_([state.value for state in OPEN_STATES]), 1), else_=0)
+    audience, left = connection.execute(
+        select(func.count(), func.coalesce(func.sum(still_open), 0)).where(
+            delivery.c.wave_id == wave_id, delivery.c.rotation == rotation_number
+        )
+    ).one()
+    return 100.0 * (audience - left) / audience if audience else 100.0
+
+
 def _waiting(
     connection: Connection, condition: ColumnElement[bool], *by: ColumnElement[datetime]
 ) -> Sequence[Row[Any]]:
@@ -77,14 +130,7 @@ def _waiting(
             .join(delivery, delivery.c.wave_id == wave.c.id)
             .join(rotation, and_(rotation.c.wave_id == wave.c.id, rotation.c.rotation == delivery.c.rotation))
         )
-        .where(
-            wave.c.finished_at.is_(None),
-            wave.c.planned_at.is_not(None),
-            wave.c.status == WaveStatus.OPEN.value,
-            campaign.c.status == WaveStatus.OPEN.value,
-            delivery.c.state.in_(_WAITING),
-            condition,
-        )
+        .where(*_OPEN, delivery.c.state.in_(_WAITING), condition)
         .group_by(wave.c.id, delivery.c.rotation, rotation.c.as_of, *by)
         .order_by(
             case((wave.c.message_class == MessageClass.MANDATORY.value, 0), else_=1),
@@ -129,10 +175,7 @@ def hold_misfires(connection: Connection, *, now: datetime) -> list[tuple[int, i
             wave.join(campaign, campaign.c.id == wave.c.campaign_id).join(delivery, delivery.c.wave_id == wave.c.id)
         )
         .where(
-            wave.c.finished_at.is_(None),
-            wave.c.planned_at.is_not(None),
-            wave.c.status == WaveStatus.OPEN.value,
-            campaign.c.status == WaveStatus.OPEN.value,
+            *_OPEN,
             delivery.c.state == DeliveryState.PLANNED.value,
             delivery.c.attempt == 0,
             delivery.c.due_at < now,

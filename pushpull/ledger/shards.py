@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
@@ -38,3 +39,13 @@ def shards(connection: Connection, *, wave_id: int, rotation: int, count: int) -
         Shard(wave_id, rotation, after=start - 1, upto=min(start + width - 1, high))
         for start in range(low, high + 1, width)
     ]
+
+
+def starting_with(parts: Sequence[Shard], number: int) -> tuple[Shard, ...]:
+    """All ranges, this one first and the others after it: who is done with their own helps their neighbour.
+
+    Args:
+        number: of the own range, from 0; taken modulo their number.
+    """
+    first = number % len(parts) if parts else 0
+    return (*parts[first:], *parts[:first])

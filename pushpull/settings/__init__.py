@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         60.0, description="After how many minutes without evidence an uncertain delivery is parked for a person.", gt=0
     )
     batch_size: int = Field(500, description="Deliveries claimed at once by a worker.", ge=1, le=1000)
+    shard_runs: int = Field(
+        3,
+        description="Most runs that help to drain one large wave, on any worker of the pool (PostgreSQL); 0: none.",
+        ge=0,
+        le=15,
+    )
     misfire_grace_minutes: float = Field(
         180.0, description="A wave later than this asks a person instead of sending, in minutes.", gt=0
     )

@@ -64,6 +64,7 @@ class DrainResult:
         paused: why channels were left for a person, by channel; the others went on.
         deferred: why channels were left for a while, by channel.
         has_more: the time was up before everything due was sent.
+        gave_way: before that, because something else has become due.
     """
 
     accepted: int = 0
@@ -76,6 +77,7 @@ class DrainResult:
     paused: dict[str, str] = field(default_factory=dict)
     deferred: dict[str, str] = field(default_factory=dict)
     has_more: bool = False
+    gave_way: bool = False
 
     def add(self, settled: Settled) -> None:
         """Count one settled handover."""
