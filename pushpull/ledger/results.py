@@ -24,6 +24,8 @@ class WaveResult:
         states: rows by state.
         skipped: rows by reason.
         held: waiting rows by reason.
+        by_channel: accepted messages by channel.
+        cells: rows by state and channel.
     """
 
     wave_id: int
@@ -40,6 +42,7 @@ class WaveResult:
     skipped: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     by_channel: Counter[str] = field(default_factory=Counter)
+    cells: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def open(self) -> int:
@@ -50,6 +53,17 @@ class WaveResult:
     def is_finished(self) -> bool:
         """Whether nothing is left to do."""
         return self.open == 0
+
+    def counts(self) -> dict[str, int]:
+        """The result in numbers: accepted, skipped, rejected, parked and open add up to the audience."""
+        return {
+            "audience": self.audience,
+            "accepted": self.accepted,
+            "skipped": self.states[DeliveryState.SKIPPED],
+            "rejected": self.states[DeliveryState.REJECTED],
+            "parked": self.states[DeliveryState.PARKED],
+            "open": self.open,
+        }
 
     def sentence(self) -> str:
         """The result in words; the numbers add up to the audience."""
@@ -100,6 +114,7 @@ def wave_results(
     for wave_id, state, reason, channel, count in counts:
         result = results[wave_id]
         result.states[state] += count
+        result.cells[state, channel or ""] += count
         totals[wave_id]["audience"] += count
         if state in ACCEPTED_STATES:
             totals[wave_id]["accepted"] += count

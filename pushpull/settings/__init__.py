@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     link_key_previous: SecretStr | None = Field(
         None, description="The former link secret, still accepted while it is being rotated out."
     )
+    report_url: str = Field(
+        "",
+        description="Where people who may see them find campaign reports, with {campaign}; linked in the Prefect UI.",
+    )
     timezone: str = Field("UTC", description="IANA zone of the organisation: used for learners whose zone is unknown.")
     global_holdout: float = Field(
         0.0,
