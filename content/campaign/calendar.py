@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from content.campaign.model import Campaign, Wave
 from pushpull.learners.segments import Segment, parse_segment
@@ -51,6 +51,13 @@ def campaign_spec(campaign: Campaign) -> CampaignSpec:
 def goal_due_dates(campaign: Campaign) -> dict[str, date]:
     """The day on which each goal is due for learners who were there from the start, by the goal's key."""
     return {goal.key: goal.due_on(campaign.start) for goal in campaign.goals}
+
+
+def wave_days(campaign: Campaign, wave: Wave) -> tuple[date, ...]:
+    """The days on which a wave happens, local in the campaign's zone, in order."""
+    length = (campaign.ends_on - campaign.start).days
+    days = (campaign.start + timedelta(days=number) for number in range(length + 1))
+    return tuple(day for day in days if _happens(campaign, wave, day))
 
 
 def waves_on(campaign: Campaign, day: date) -> tuple[WaveSpec, ...]:

@@ -96,6 +96,13 @@ class Planning(ContentModel):
     at: time = time(5, 5)
     day_before: bool = False
 
+    @field_validator("at")
+    @classmethod
+    def _is_local(cls, value: time) -> time:
+        if value.tzinfo is not None:
+            raise ValueError("is local time in the campaign's zone: leave the offset out")
+        return value
+
 
 class GoalDue(ContentModel):
     """When a goal is due: so long after the campaign's start, or on a date."""

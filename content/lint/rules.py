@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 
 from content.brand import MINIMUM_CONTRAST, Brand, contrast, load_brand
-from content.campaign import Campaign, campaign_keys, load_campaign
+from content.campaign import Campaign, campaign_keys, is_safe, load_campaign
 from content.facts import values_for
 from content.lint.copywriting import (
     SUBJECT_LIMIT,
@@ -241,6 +241,7 @@ def _campaign(campaign: Campaign, content: _Content) -> Iterator[Finding]:
         if abs(pushes - stage.mix.push) > _MIX_TOLERANCE:
             said = f"plans {stage.mix.push} % push, but {pushes:.0f} % of its waves are"
             yield warning(source, ("stages", name, "mix"), "mix", said)
+    yield from _planning(campaign, source)
     brand = content.brands[campaign.brand]
     renderer = Renderer(content.folder, campaign, brand)
     foreign = phrases([*brand.foreign, *(other.name for other in content.brands.values() if other.key != brand.key)])
@@ -263,6 +264,20 @@ def _campaign(campaign: Campaign, content: _Content) -> Iterator[Finding]:
                         for word in found_in(text, phrases(listed.promotion)):
                             yield error(said_in, here, "promotion", f"{word!r} in a mandatory campaign")
                 yield from _rendered(renderer, message, language, variant, trend)
+
+
+def _planning(campaign: Campaign, source: Source) -> Iterator[Finding]:
+    at = campaign.planning.at
+    if not is_safe(at, campaign.timezone, campaign.start.year):
+        said = f"{at:%H:%M} may be skipped or come twice when clocks in {campaign.timezone} change; plan after 05:00"
+        yield warning(source, ("planning", "at"), "planning-time", said)
+    if campaign.planning.day_before:
+        return
+    for name, stage in campaign.staged():
+        for number, wave in enumerate(stage.waves):
+            if wave.hour <= at.hour:
+                said = f"is planned at {at:%H:%M}, when its hour ({wave.hour}:00) is over; plan it the day before"
+                yield warning(source, ("stages", name, "waves", number, "hour"), "planning-time", said)
 
 
 def _rendered(
