@@ -1,15 +1,142 @@
-"""The switches of ops, as Prefect's Variables and the ledger have them."""
+"""The switches of ops: Prefect's Variables are where they set them, the ledger's rows are what counts.
+
+``pushpull_pause`` is true or false, ``pushpull_pilot`` a list of external ids, ``pushpull_override_recipient`` an
+external id. A Variable that does not exist changes nothing; when no server answers, the ledger's last word stands.
+"""
 
 from __future__ import annotations
 
-from pushpull.db import reading
-from pushpull.ledger.switches import Switches, switches
-from tasks.installation import installation
+import time
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from threading import Thread
+from typing import Any, Final
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from pushpull.db import database_now, reading, writing
+from pushpull.ledger.switches import Switches, follow, switches
+from pushpull.ledger.vocabulary import SwitchName
+from tasks.installation import Installation, installation, log
 from tasks.step import step
+
+#: The Variable of each switch.
+VARIABLES: Final[Mapping[SwitchName, str]] = {name: f"pushpull_{name.value}" for name in SwitchName}
+
+#: How long the server may take to be asked or told, in seconds; what was set last holds when it takes longer.
+_PATIENCE: Final = 2.0
+
+#: How often a running drain asks, in seconds.
+_EVERY: Final = 5.0
+
+_WHO: Final = "Prefect Variable"
 
 
 @step("read switches")
 def read_switches() -> Switches:
-    """How everything is set now."""
-    with reading(installation().engine) as connection:
+    """How everything is set now; inside a flow run, after the Variables were copied into the ledger."""
+    here = installation()
+    if _is_in_a_run():
+        copy_variables(here)
+    with reading(here.engine) as connection:
         return switches(connection)
+
+
+def copy_variables(here: Installation) -> bool:
+    """Copy the switches' Variables into the ledger, as far as there are any.
+
+    Returns:
+        Whether a server answered.
+    """
+    told = _within(_PATIENCE, _read) if PREFECT_API_URL.value() else None
+    if told is None:
+        return False
+    with writing(here.engine) as connection:
+        troubles = follow(connection, told, who=_WHO, at=database_now(connection))
+    for trouble in troubles:
+        log.warning("a switch cannot be used: %s; correct its Variable (pushpull_…) in Prefect", trouble)
+    return True
+
+
+def set_variable(name: SwitchName, value: object) -> bool:
+    """Let a switch's Variable say what the ledger says, where a server is configured.
+
+    Returns:
+        Whether the server took it.
+    """
+    if not PREFECT_API_URL.value():
+        return False
+    return _within(_PATIENCE, lambda client: _write(client, VARIABLES[name], value)) is not None
+
+
+class Refresher:
+    """Copies the Variables into the ledger while a drain goes on, so that "pause everything" takes effect in seconds.
+
+    Made in the task that drains. The drain never waits for the server: asking goes on beside it.
+
+    Args:
+        every: how often to ask at the most, in seconds.
+    """
+
+    def __init__(self, *, every: float = _EVERY) -> None:
+        self._every = every
+        self._next = time.monotonic() + every
+        self._here = installation() if _is_in_a_run() and PREFECT_API_URL.value() else None
+        self._context = copy_context()
+        self._asking: Thread | None = None
+
+    def maybe(self, *_step: object) -> None:
+        """Ask when it is time, and nobody asks already; takes whatever a drain's ``on_step`` is told."""
+        if self._here is None or time.monotonic() < self._next:
+            return
+        if self._asking is not None and self._asking.is_alive():
+            return
+        self._next = time.monotonic() + self._every
+        self._asking = Thread(target=self._context.copy().run, args=(self._copy,), daemon=True, name="switches")
+        self._asking.start()
+
+    def _copy(self) -> None:
+        assert self._here is not None
+        try:
+            copy_variables(self._here)
+        except Exception as error:  # noqa: BLE001  # the database is busy or away: the drain itself will say so
+            log.warning("the switches could not be copied", extra={"error": type(error).__name__})
+
+
+def _is_in_a_run() -> bool:
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _read(client: SyncPrefectClient) -> dict[SwitchName, object]:
+    wanted = {"variables": {"name": {"any_": list(VARIABLES.values())}}}
+    found = {each["name"]: each["value"] for each in client.request("POST", "/variables/filter", json=wanted).json()}
+    return {name: found[variable] for name, variable in VARIABLES.items() if variable in found}
+
+
+def _write(client: SyncPrefectClient, name: str, value: object) -> bool:
+    if client.read_variable_by_name(name) is None:
+        client.request("POST", "/variables/", json={"name": name, "value": value, "tags": ["pushpull"]})
+    else:
+        client.request("PATCH", "/variables/name/{name}", path_params={"name": name}, json={"value": value})
+    return True
+
+
+def _within(seconds: float, ask: Callable[[SyncPrefectClient], Any]) -> Any:
+    """What a server says within some seconds, looking up its name included; None when it says nothing."""
+    answers: list[Any] = []
+
+    def asking() -> None:
+        try:
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                client = get_client(sync_client=True, httpx_settings={"timeout": seconds})
+                with client:
+                    answers.append(ask(client))
+        except Exception as error:  # noqa: BLE001  # Prefect's client raises whatever its server or the network did
+            log.warning("Prefect's Variables could not be reached", extra={"error": type(error).__name__})
+
+    thread = Thread(target=copy_context().run, args=(asking,), daemon=True, name="Variables")
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else None

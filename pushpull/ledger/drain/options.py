@@ -10,6 +10,7 @@ from enum import StrEnum
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.settling import Settled
+from pushpull.ledger.switches import Switches
 
 
 class Step(StrEnum):
@@ -35,6 +36,8 @@ class DrainOptions:
         slice: how long to go on claiming before other waves get their turn; None: until nothing is due.
         send_at: for planned mail, the instant (UTC) the provider is to send it at; only what is due then is taken.
         channels: only these; empty: all of the wave.
+        switches: how everything was set when the drain was decided on; when they are set otherwise it ends, so that
+            whoever dispatches begins anew by the present ones.
     """
 
     worker: str
@@ -46,6 +49,7 @@ class DrainOptions:
     slice: timedelta | None = None
     send_at: datetime | None = None
     channels: tuple[Channel, ...] = ()
+    switches: Switches = field(default_factory=Switches)
 
     def __post_init__(self) -> None:
         if self.deadline >= self.lease:

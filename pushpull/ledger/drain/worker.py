@@ -31,7 +31,7 @@ from pushpull.ledger.outcomes import (
     Rejected,
     Uncertain,
 )
-from pushpull.ledger.pacing import LEAD, LONGEST_WAIT, take_turn, throttle, throttled, turn_size
+from pushpull.ledger.pacing import LEAD, LONGEST_WAIT, OTHERS_FIRST, take_turn, throttle, throttled, turn_size
 from pushpull.ledger.settling import HandoverRef, record
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.stopping import stop_signal
@@ -153,7 +153,7 @@ class Worker:
             wait = turn.wait.total_seconds()
             if turn.is_taken:
                 return self._monotonic() + wait, turn.interval
-            self._wait(batch.channel, _Wait(wait, "others have the provider's next turns"))
+            self._wait(batch.channel, _Wait(wait, OTHERS_FIRST))
             if self._is_over(batch.channel):
                 with writing(self._engine) as connection:
                     put_back(connection, batch)
