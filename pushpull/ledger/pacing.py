@@ -31,6 +31,9 @@ TURN_SECONDS = 5.0
 #: A turn further away than this is not taken: the worker does something else meanwhile.
 LONGEST_WAIT = timedelta(seconds=20)
 
+#: Why a drain leaves a channel whose next turns are all taken.
+OTHERS_FIRST = "others have the provider's next turns"
+
 #: A provider's word to slow down is kept at least and at most so long: it was read by a worker's clock, and is held
 #: against the database's, which may be hours away.
 _SHORTEST_THROTTLE, _LONGEST_THROTTLE = timedelta(seconds=1), timedelta(hours=1)
