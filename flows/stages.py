@@ -15,7 +15,7 @@ from tasks.brief import publish_briefing
 from tasks.events import Event, announce
 from tasks.plan import load_stage, plan_wave
 from tasks.publish import in_a_run
-from tasks.report import report_plans
+from tasks.report import report_changes, report_plans
 from tasks.rerun import rerun_cohort
 
 
@@ -63,11 +63,10 @@ def _tell(campaign: str, plans: Sequence[PlanResult], as_of: datetime) -> None:
         counts = {"audience": each.audience, "planned": each.planned, "skipped": sum(each.by_reason.values())}
         about, payload = f"wave.{each.wave_id}", {"campaign": campaign, **counts}
         announce(Event.WAVE_PLANNED, about=about, name=each.key, payload=payload)
-        if each.status == WaveStatus.HELD:
-            announce(Event.WAVE_HELD, about=about, name=each.key, payload=payload)
     # Also for those planned before: the run that planned them may have been killed before it asked.
     if any(each.status == WaveStatus.HELD for each in plans):
         ask_for_approvals(as_of)
+    report_changes(as_of)
 
 
 def _again(wave: WaveSpec, as_of: datetime, cohort: Sequence[str], *, dry_run: bool) -> PlanResult:

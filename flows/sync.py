@@ -14,6 +14,7 @@ from tasks.callbacks import fold_callbacks
 from tasks.cards import close_cards
 from tasks.deliver import close_waves
 from tasks.reconcile import reap_silent, settle_uncertain
+from tasks.report import refresh_pages, report_changes
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
 
 
@@ -48,4 +49,6 @@ async def sync(
     close_waves(now)
     moved = {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}
     close_cards(now)
+    refresh_pages(now)
+    report_changes(now)
     return moved

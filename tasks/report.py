@@ -1,18 +1,24 @@
-"""What ops see of a run in the Prefect UI: tables of counts, never of people, and one event per wave."""
+"""What ops see of a run in the Prefect UI: tables and pages of counts, never of people, and what they are told of."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from pushpull.db import reading
+from sqlalchemy import Connection
+
+from pushpull.db import database_now, reading, writing
+from pushpull.insights.funnel import funnel
+from pushpull.ledger.notices import RECENT, Notice, NoticeKind, is_news, news
 from pushpull.ledger.planning import PlanResult
-from pushpull.ledger.results import WaveResult, wave_results
+from pushpull.ledger.results import WaveResult, recent_waves, wave_results
 from pushpull.ledger.waiting import Waiting, waiting_for_a_person
 from tasks.events import Event, announce
 from tasks.installation import installation, log
-from tasks.publish import publish_table
+from tasks.publish import artifact_key, in_a_run, publish_markdown, publish_table
 from tasks.step import step
+from tasks.wave_page import waits_about, wave_page
 
 
 def report_plans(stage: str, plans: Sequence[PlanResult]) -> None:
@@ -42,26 +48,76 @@ def _plan_row(plan: PlanResult) -> dict[str, object]:
 
 #: Questions a log shows; the table has them all.
 _TOLD = 5
+#: Waves that get a page of their own in one run; the table has them all.
+_PAGES = 20
 
 
 @step("report")
-def report_waves(wave_ids: Sequence[int]) -> list[WaveResult]:
-    """Publish what became of waves, and emit one event for each, for automations to react to."""
+def report_waves(wave_ids: Sequence[int], as_of: datetime | None = None) -> list[WaveResult]:
+    """Publish what became of waves: a table of them all, and a page for each whose numbers are new.
+
+    Args:
+        as_of: what the campaigns' funnels are counted up to (aware); None: now.
+    """
     with reading(installation().engine) as connection:
         results = wave_results(connection, wave_ids=list(wave_ids))
+        as_of = as_of or database_now(connection)
     publish_table(
         key="dispatched-waves",
         table=[_result_row(result) for result in results],
         description="What became of the waves this run sent.",
     )
-    for result in results:
-        announce(
-            Event.WAVE_FINISHED if result.is_finished else Event.WAVE_DISPATCHED,
-            about=f"wave.{result.wave_id}",
-            name=result.key,
-            payload={"audience": result.audience, "accepted": result.accepted, **dict(result.states)},
-        )
+    if in_a_run():
+        _publish_pages(results[:_PAGES], as_of)
+        for result in results:
+            if result.accepted and not result.is_finished:
+                about, facts = f"wave.{result.wave_id}", {"campaign": result.campaign_key, **result.counts()}
+                announce(Event.WAVE_DISPATCHED, about=about, name=result.key, payload=facts)
     return results
+
+
+@step("refresh pages")
+def refresh_pages(as_of: datetime) -> None:
+    """Bring the pages of recent waves up to date with what providers told since, where they would say something else.
+
+    Args:
+        as_of: the present (aware).
+    """
+    if not in_a_run():
+        return
+    with reading(installation().engine) as connection:
+        recent = recent_waves(connection, since=as_of - RECENT)
+        results = wave_results(connection, wave_ids=recent)
+    _publish_pages(results[-_PAGES:], as_of)
+
+
+def _publish_pages(results: Sequence[WaveResult], as_of: datetime) -> None:
+    here = installation()
+    with writing(here.engine) as connection:
+        waiting = waiting_for_a_person(connection)
+        new = [each for each in results if _is_new(connection, each, waiting, as_of)]
+    with reading(here.engine) as connection:
+        funnels = {key: funnel(connection, key, as_of=as_of) for key in {each.campaign_key for each in new}}
+    for result in new:
+        publish_markdown(
+            key=artifact_key("wave", result.campaign_key, result.key),
+            markdown=wave_page(
+                result,
+                waiting=waiting,
+                funnel=funnels[result.campaign_key],
+                settings=here.settings,
+                as_of=as_of,
+            ),
+            description=f"{result.key}: {result.sentence()}",
+        )
+
+
+def _is_new(connection: Connection, result: WaveResult, waiting: Sequence[Waiting], at: datetime) -> bool:
+    """Whether its page would say something else than the last one."""
+    questions = [(each.kind, each.what, each.why) for each in waits_about(result, waiting)]
+    says = repr((result.status, sorted(result.cells.items()), sorted(result.held.items()), questions))
+    fingerprint = hashlib.sha256(says.encode()).hexdigest()[:32]
+    return is_news(connection, f"wave.{result.wave_id}.page", fingerprint, at)
 
 
 def _result_row(result: WaveResult) -> dict[str, object]:
@@ -89,7 +145,36 @@ def report_waiting() -> list[Waiting]:
         table=[{"what": f"{each.kind} {each.what}", "why": each.why, "answer": each.command} for each in waiting],
         description="Goes on only when a person says so.",
     )
-    if waiting:
-        kinds = Counter(each.kind for each in waiting)
-        announce(Event.PERSON_NEEDED, about="ledger", name="the ledger", payload=dict(kinds))
     return waiting
+
+
+_EVENTS: Mapping[NoticeKind, Event] = {
+    NoticeKind.WAVE_HELD: Event.WAVE_HELD,
+    NoticeKind.WAVE_STOPPED: Event.WAVE_STOPPED,
+    NoticeKind.WAVE_FINISHED: Event.WAVE_FINISHED,
+    NoticeKind.CAMPAIGN_STOPPED: Event.CAMPAIGN_STOPPED,
+    NoticeKind.CHANNEL_STOPPED: Event.CHANNEL_STOPPED,
+    NoticeKind.PERSON_NEEDED: Event.PERSON_NEEDED,
+}
+
+
+@step("tell of changes")
+def report_changes(as_of: datetime) -> list[Notice]:
+    """Announce what has happened since somebody last did, once: whoever caused it, a run, a command or a callback.
+
+    Outside of a flow run there is nobody to tell, so that all stays to be told by the next run.
+
+    Args:
+        as_of: the present (aware); what finished more than two days before it is no news.
+
+    Returns:
+        What was told.
+    """
+    if not in_a_run():
+        return []
+    with writing(installation().engine) as connection:
+        notices = news(connection, at=as_of)
+    for each in notices:
+        log.info("told", extra={"event": each.kind.value, "about": each.about})
+        announce(_EVENTS[each.kind], about=each.about, name=each.name, payload=each.facts)
+    return notices

@@ -130,6 +130,13 @@ def _with_totals(result: WaveResult, *, audience: int, accepted: int) -> WaveRes
     return WaveResult(**{**result.__dict__, "audience": audience, "accepted": accepted})
 
 
+def recent_waves(connection: Connection, *, since: datetime) -> list[int]:
+    """The waves something may still happen to, or did lately: planned and unfinished, or finished since then."""
+    lately = or_(wave.c.finished_at.is_(None), wave.c.finished_at >= since)
+    found = select(wave.c.id).where(wave.c.planned_at.is_not(None), lately).order_by(wave.c.id)
+    return list(connection.execute(found).scalars())
+
+
 def close_finished(connection: Connection, *, now: datetime) -> int:
     """Mark planned waves without open rows, so that dispatch need not look at them again.
 
