@@ -1,0 +1,10 @@
+"""The briefing: what a person should know before a wave is sent (mission X3).
+
+`counts` asks the ledger, `queue` and `cost` reckon, `assembly` puts it together, `text` says it.
+"""
+
+from pushpull.insights.briefing.assembly import Briefing, Circumstances, brief
+from pushpull.insights.briefing.counts import NotPlannedError
+from pushpull.insights.briefing.text import Remark, Sample, as_markdown, label
+
+__all__ = ["Briefing", "Circumstances", "NotPlannedError", "Remark", "Sample", "as_markdown", "brief", "label"]

@@ -1,0 +1,173 @@
+"""The briefing of one wave put together: every part on its own, so that one that fails takes no other with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from pushpull.db import reading
+from pushpull.insights.briefing.cost import Cost, costs
+from pushpull.insights.briefing.counts import (
+    Baseline,
+    Counts,
+    Subject,
+    at_their_cap,
+    count_rows,
+    due_by_channel,
+    observed_baseline,
+    subject_of,
+    writing_to_them,
+)
+from pushpull.insights.briefing.queue import BusiestHour, Course, busiest_hour, course
+from pushpull.insights.proportions import detectable_effect
+from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.budget import OrganisationCaps
+from pushpull.ledger.pacing import MARGIN
+
+#: Messages per second reckoned with where a channel has no limit: what two small machines do with their own overhead.
+UNLIMITED_PER_SECOND = 500.0
+#: The share assumed to complete without messages where none was seen: the one with which least can be shown.
+WORST_BASELINE = 0.5
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a briefing must be told of the installation.
+
+    Args:
+        rates: messages per second by channel; None, or no entry: no limit.
+        prices: of one message, of text messages one segment; 0: not known.
+        currency: of the prices.
+        segments: of a text message, by language and variant.
+        caps: the organisation's.
+    """
+
+    rates: Mapping[Channel, float | None]
+    prices: Mapping[Channel, Decimal]
+    currency: str
+    segments: Mapping[tuple[str, str], int]
+    caps: OrganisationCaps
+
+
+@dataclass(frozen=True)
+class Briefing:
+    """What a person should know before a wave is sent. A part that could not be found out is None.
+
+    Args:
+        as_of: the campaign's clock, UTC.
+        courses: how each channel gets through its messages.
+        unlimited: the channels without a limit of their provider's.
+        costs: by channel.
+        baseline: the share that completes without messages, as last seen; None: never seen.
+        writing: how many of these people other waves of some days write to, by campaign.
+        capped: how many will have used up their attention budget.
+        failed: the parts that could not be found out, with the type of what went wrong.
+    """
+
+    about: Subject
+    as_of: datetime
+    counts: Counts
+    courses: Mapping[Channel, Course] | None
+    unlimited: frozenset[Channel]
+    costs: tuple[Cost, ...] | None
+    currency: str
+    baseline: Baseline | None
+    writing: Mapping[str, int] | None
+    capped: int | None
+    failed: Mapping[str, str]
+
+    @property
+    def busiest(self) -> BusiestHour | None:
+        """The busiest hour of the campaign's zone over all channels; None when nothing leaves."""
+        return busiest_hour((self.courses or {}).values(), zone=self.about.spec.timezone)
+
+    @property
+    def first_at(self) -> datetime | None:
+        """When the first message leaves, UTC."""
+        return min((each.first_at for each in (self.courses or {}).values() if each.first_at), default=None)
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When the last message leaves, UTC."""
+        return max((each.last_at for each in (self.courses or {}).values() if each.last_at), default=None)
+
+    @property
+    def stale(self) -> int:
+        """Messages that go stale before their turn."""
+        return sum(each.stale for each in (self.courses or {}).values())
+
+    @property
+    def overnight(self) -> int:
+        """Messages whose turn does not come before their send window closes."""
+        return sum(each.overnight for each in (self.courses or {}).values())
+
+    @property
+    def total_cost(self) -> Decimal | None:
+        """What it costs, as far as prices are known; None when none is."""
+        known = [each.amount for each in self.costs or () if each.amount is not None]
+        return sum(known, Decimal(0)) if known else None
+
+    @property
+    def assumed_share(self) -> float:
+        """The share taken to complete without messages."""
+        return self.baseline.share if self.baseline else WORST_BASELINE
+
+    @property
+    def effect(self) -> float | None:
+        """The smallest rise in completion, as a fraction of 1, that this audience can show; None: it shows none."""
+        return detectable_effect(self.counts.treated, self.counts.held_out, baseline=self.assumed_share)
+
+
+def brief(engine: Engine, wave_id: int, given: Circumstances, *, as_of: datetime) -> Briefing:
+    """Put together the briefing of a wave's latest rotation.
+
+    Args:
+        as_of: the campaign's clock, UTC.
+
+    Raises:
+        NotPlannedError: the wave was never planned.
+    """
+    with reading(engine) as connection:
+        about = subject_of(connection, wave_id)
+        counts = count_rows(connection, about)
+    failed: dict[str, str] = {}
+
+    def part(name: str, find: Callable[[Connection], Part]) -> Part | None:
+        try:
+            with reading(engine) as connection:  # of its own: a failed statement ends a transaction on PostgreSQL
+                return find(connection)
+        except Exception as error:  # noqa: BLE001  # told in the briefing, which must never keep a wave from its plan
+            failed[name] = type(error).__name__
+            return None
+
+    return Briefing(
+        about=about,
+        as_of=as_of,
+        counts=counts,
+        courses=part("when", lambda connection: _courses(connection, about, given, as_of=as_of)),
+        unlimited=frozenset(channel for channel in Channel if not given.rates.get(channel)),
+        costs=part("cost", lambda _: costs(counts.planned, given.prices, segments=given.segments)),
+        currency=given.currency,
+        baseline=part("baseline", lambda connection: observed_baseline(connection, about, as_of=as_of)),
+        writing=part("others", lambda connection: writing_to_them(connection, about)),
+        capped=part("budget", lambda connection: at_their_cap(connection, about, given.caps.binding(about.spec))),
+        failed=failed,
+    )
+
+
+def _courses(
+    connection: Connection, about: Subject, given: Circumstances, *, as_of: datetime
+) -> Mapping[Channel, Course]:
+    found: dict[Channel, Course] = {}
+    for channel, due in due_by_channel(connection, about, as_of=as_of).items():
+        limit = given.rates.get(channel)
+        rate = limit * (1 - MARGIN) if limit else UNLIMITED_PER_SECOND
+        found[channel] = course(due, per_second=rate, window=about.spec.window)
+    return dict(sorted(found.items()))
