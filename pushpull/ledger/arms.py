@@ -24,11 +24,15 @@ def share_of(salt: str, buckets: int) -> ColumnElement[int]:
     "Universal classes of hash functions", 1979), so that arms of different campaigns are independent of each other.
     It is integer arithmetic, hence equal on every database.
     """
+    return shuffled(salt) % literal(buckets, BigInteger)
+
+
+def shuffled(salt: str) -> ColumnElement[int]:
+    """A learner's place in an order of all learners, the same for ever for the same salt: a number below 2**31."""
     digest = hashlib.sha256(salt.encode()).digest()
     a = int.from_bytes(digest[:8], "big") % (_PRIME - 1) + 1
     b = int.from_bytes(digest[8:16], "big") % _PRIME
-    hashed = (learner.c.draw * literal(a, BigInteger) + literal(b, BigInteger)) % literal(_PRIME, BigInteger)
-    return hashed % literal(buckets, BigInteger)
+    return (learner.c.draw * literal(a, BigInteger) + literal(b, BigInteger)) % literal(_PRIME, BigInteger)
 
 
 def arm(spec: WaveSpec, *, global_holdout: float) -> ColumnElement[str]:

@@ -47,6 +47,16 @@ class CancelledError(ValueError):
         super().__init__(f"{what} was cancelled, and that is for good: load it under another key to start it again")
 
 
+class AwaitsApprovalError(ValueError):
+    """A wave that waits for approval was to go on, or to be paused, without one."""
+
+    def __init__(self, campaign_key: str, key: str) -> None:
+        super().__init__(
+            f"wave {key!r} waits for approval, and nothing of it is sent meanwhile: "
+            f"`pushpull wave approve {campaign_key} {key}`, or cancel it"
+        )
+
+
 class UnknownWaveError(LookupError):
     """A campaign has no wave of that key."""
 
@@ -191,13 +201,36 @@ def _campaign_status(connection: Connection, key: str) -> str:
 
 
 def release_wave(connection: Connection, wave_id: int, *, who: str, why: str, at: datetime) -> None:
-    """A person lets a held or paused wave go: an approval, or "send it although it is late".
+    """A person lets a held or paused wave go, e.g. "send it although it is late"; approving is another thing.
+
+    Raises:
+        CancelledError: it is over.
+        AwaitsApprovalError: it is held for approval.
+    """
+    _require_no_approval(connection, wave_id)
+    open_wave(connection, wave_id, who=who, why=why, at=at)
+
+
+def open_wave(connection: Connection, wave_id: int, *, who: str, why: str, at: datetime) -> None:
+    """Let a wave go, whatever it waited for.
 
     Raises:
         CancelledError: it is over.
     """
     _set_wave_status(connection, wave_id, WaveStatus.OPEN, None, who=who, why=why, at=at)
     connection.execute(update(wave).where(wave.c.id == wave_id).values(released_at=at))
+
+
+def put_question(
+    connection: Connection, wave_id: int, reason: HoldReason, *, who: str, what: str, why: str, at: datetime
+) -> None:
+    """Change what a held wave asks, with its line in the audit log."""
+    connection.execute(
+        update(wave)
+        .where(wave.c.id == wave_id, wave.c.status == WaveStatus.HELD.value)
+        .values(status_reason=reason.value)
+    )
+    record(connection, at=at, who=who, what=what, subject=str(wave_id), why=why)
 
 
 def hold_wave(connection: Connection, wave_id: int, reason: HoldReason, *, why: str, at: datetime) -> None:
@@ -211,7 +244,9 @@ def pause_wave(connection: Connection, wave_id: int, *, who: str, why: str, at: 
 
     Raises:
         CancelledError: it is over.
+        AwaitsApprovalError: it is held for approval already, which releasing a paused wave would pass by.
     """
+    _require_no_approval(connection, wave_id)
     _set_wave_status(connection, wave_id, WaveStatus.PAUSED, why, who=who, why=why, at=at)
 
 
@@ -239,6 +274,18 @@ def _set_wave_status(
         raise CancelledError(f"wave {wave_id}")
     connection.execute(update(wave).where(wave.c.id == wave_id).values(status=status.value, status_reason=reason))
     record(connection, at=at, who=who, what=f"wave {status.value}", subject=str(wave_id), why=why)
+
+
+def _require_no_approval(connection: Connection, wave_id: int) -> None:
+    asks = wave.c.status_reason.in_([HoldReason.APPROVAL.value, HoldReason.REJECTED.value])
+    waits = connection.execute(
+        select(campaign.c.key.label("campaign_key"), wave.c.key)
+        .join(campaign, campaign.c.id == wave.c.campaign_id)
+        .where(wave.c.id == wave_id, wave.c.status == WaveStatus.HELD.value, asks)
+        .with_for_update(of=wave)
+    ).one_or_none()
+    if waits is not None:
+        raise AwaitsApprovalError(waits.campaign_key, waits.key)
 
 
 def _wave_status(connection: Connection, wave_id: int) -> str:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from pushpull.db import insert_into, rows_written, writing
 from pushpull.learners.tables import learner
+from pushpull.ledger.approvals import approvers_needed
 from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import campaign_id_of, hold_wave
 from pushpull.ledger.eligibility import planned_rows
@@ -196,7 +197,7 @@ def _plan(
         .on_conflict_do_nothing()
     )
     result = counted(connection, spec.key, wave_id, rotation_number=0, status=WaveStatus.OPEN)
-    needs_approval = spec.approval_threshold is not None and result.planned > spec.approval_threshold
+    needs_approval = approvers_needed(spec, result.planned) > 0
     status = WaveStatus.HELD if needs_approval else WaveStatus.OPEN
     times = connection.execute(
         select(func.min(delivery.c.due_at), func.max(delivery.c.expires_at)).where(delivery.c.wave_id == wave_id)

@@ -18,6 +18,7 @@ from pushpull.learners.lists import in_texts
 from pushpull.learners.segments import Segment, compile_segment
 from pushpull.learners.tables import learner
 from pushpull.ledger import timing
+from pushpull.ledger.approvals import ask_if_large
 from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import record
 from pushpull.ledger.changes import Change, left_as_they_are, written
@@ -208,6 +209,7 @@ def _rotate(
     connection.execute(update(wave).where(wave.c.id == wave_id).values(finished_at=None, reached_recorded_at=None))
     record(connection, at=as_of, who=requested_by, what="cohort re-run", subject=f"{row.key} #{number}", why=reason)
     result = _result(connection, row.key, wave_id, number, cohort)
+    ask_if_large(connection, wave_id, number, planned=result.planned, spec=rules.spec, at=as_of)
     unchanged = left_as_they_are(connection, wave_id, number, _asked_for(connection, rules, wave_id, cohort))
     return replace(result, changes=(*written(connection, wave_id, number), *unchanged))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, String, and_, cast, distinct, func, select
 
+from pushpull.ledger.approvals import HELD_AGAIN
 from pushpull.ledger.preflight import HELD_BY_PREFLIGHT
 from pushpull.ledger.replies import refusals
 from pushpull.ledger.tables import attempt, audit, campaign, channel_pause, delivery, wave
@@ -22,6 +23,8 @@ _QUESTIONS = {
     HoldReason.PREFLIGHT.value: "it failed the checks before sending",
     HoldReason.REJECTED.value: "a person rejected it: change its content, or cancel it",
 }
+#: What answers them; everything else is released.
+_ANSWERS = {HoldReason.APPROVAL.value: "approve", HoldReason.REJECTED.value: "cancel"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _waves(connection: Connection) -> list[Waiting]:
             "wave",
             row.key,
             _question(row.status_reason, row.because),
-            f"pushpull wave release {row.campaign_key} {row.key}",
+            f"pushpull wave {_ANSWERS.get(row.status_reason, 'release')} {row.campaign_key} {row.key}",
         )
         for row in rows
     ]
@@ -107,9 +110,11 @@ def _waves(connection: Connection) -> list[Waiting]:
 
 def _question(reason: str | None, because: str | None) -> str:
     question = _QUESTIONS.get(reason or "", str(reason))
-    if reason != HoldReason.PREFLIGHT.value or not because:
-        return question
-    return f"{question}: {because.removeprefix(HELD_BY_PREFLIGHT)}"
+    if reason == HoldReason.PREFLIGHT.value and because:
+        return f"{question}: {because.removeprefix(HELD_BY_PREFLIGHT)}"
+    if reason == HoldReason.APPROVAL.value and because and because.startswith(HELD_AGAIN):
+        return because
+    return question
 
 
 def _parked(connection: Connection) -> list[Waiting]:

@@ -16,7 +16,8 @@ from pushpull.learners.consent import draw_for
 from pushpull.learners.segments import EVERYONE
 from pushpull.learners.tables import activity, learner, lifecycle, progress
 from pushpull.learners.vocabulary import Channel, LearnerState, ProgressStatus
-from pushpull.ledger import campaigns, due
+from pushpull.ledger import approvals, campaigns, due
+from pushpull.ledger.approvals import Decided, Question
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.claims import Batch
 from pushpull.ledger.drain import DrainOptions, DrainResult, Step, drain
@@ -152,6 +153,29 @@ def planned(engine: Engine, spec: WaveSpec, *, as_of: datetime = DAWN, **options
     result = plan(engine, spec, as_of=as_of, **options)
     assert result.wave_id is not None, f"nobody belongs to {spec.key}"
     return result.wave_id
+
+
+#: The digest of some content, for what is decided about waves that have none.
+CONTENT = "c0" * 16
+
+
+def asked(connection: Connection, wave_id: int, *, content: str = CONTENT, at: datetime = NOON) -> Question:
+    """What a wave that is held for approval asks."""
+    return approvals.question(connection, wave_id, content, at=at)
+
+
+def approved(
+    connection: Connection,
+    wave_id: int,
+    *,
+    who: str = "Ada",
+    cap: int | None = None,
+    content: str = CONTENT,
+    at: datetime = NOON,
+) -> Decided:
+    """Somebody approves a wave as it is."""
+    shown = asked(connection, wave_id, content=content, at=at).content_hash
+    return approvals.approve(connection, wave_id, who=who, why="looks fine", content_hash=shown, cap=cap, at=at)
 
 
 def rows_of(engine: Engine, wave_id: int, *, rotation: int = 0) -> dict[int, Row[Any]]:

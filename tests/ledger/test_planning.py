@@ -14,7 +14,7 @@ from pushpull.learners.segments import parse_segment
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel, SuppressionReason
 from pushpull.ledger import timing
-from pushpull.ledger.campaigns import UnknownCampaignError, cancel_wave, release_wave
+from pushpull.ledger.campaigns import UnknownCampaignError, cancel_wave
 from pushpull.ledger.planning import plan
 from pushpull.ledger.results import wave_results
 from pushpull.ledger.tables import delivery, rotation, wave
@@ -30,6 +30,7 @@ from tests.ledger.builders import (
     a_lifecycle,
     a_wave,
     an_item,
+    approved,
     counts_of,
     drained,
     has_completed,
@@ -195,7 +196,7 @@ def test_planning_again_leaves_a_persons_decision_alone(engine: Engine) -> None:
     spec = a_wave(approval_threshold=2)
     wave_id = planned(engine, spec)
     with writing(engine) as connection:
-        release_wave(connection, wave_id, who="ops", why="looks fine", at=NOON)
+        approved(connection, wave_id, at=NOON)
     assert plan(engine, spec, as_of=NOON).status == WaveStatus.OPEN
     with writing(engine) as connection:
         cancel_wave(connection, wave_id, who="ops", why="changed our minds", at=NOON)
@@ -259,7 +260,7 @@ def test_more_learners_than_the_approval_threshold_hold_the_wave(engine: Engine)
     assert drained(engine, above.wave_id, sink).stopped == "wave held"
     assert not sink.received
     with writing(engine) as connection:
-        release_wave(connection, above.wave_id, who="ops", why="approved", at=NOON)
+        approved(connection, above.wave_id, at=NOON)
     assert drained(engine, above.wave_id, sink).accepted == 2
 
 

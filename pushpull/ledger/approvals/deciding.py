@@ -1,0 +1,145 @@
+"""What persons decide about a wave that asks for approval: yes, yes to some, or no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert
+
+from pushpull.ledger.approvals.capping import drop_over_caps
+from pushpull.ledger.approvals.errors import (
+    AlreadyApprovedError,
+    BadDecisionError,
+    OldContentError,
+    RejectedError,
+)
+from pushpull.ledger.approvals.question import Question, normalised, question
+from pushpull.ledger.campaigns import open_wave, put_question, record
+from pushpull.ledger.tables import approval
+from pushpull.ledger.vocabulary import Decision, HoldReason, WaveStatus
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a decision came to.
+
+    Args:
+        is_released: nothing is asked any more, and it is sent.
+        not_approved: learners over the cap, who get nothing.
+    """
+
+    question: Question
+    is_released: bool
+    not_approved: int = 0
+
+
+def approve(
+    connection: Connection,
+    wave_id: int,
+    *,
+    who: str,
+    why: str,
+    content_hash: str,
+    cap: int | None = None,
+    at: datetime,
+) -> Decided:
+    """Record that a person approves a wave; release it when enough did.
+
+    Args:
+        who: their name; "Ada Lovelace" and " ada  lovelace" are one person.
+        content_hash: of what they were shown (:attr:`Question.content_hash`). That its first half is the content of
+            now is the caller's to see to; nothing here reads files.
+        cap: send to no more learners than this, chosen by their draw: the same for ever, and no better or worse than
+            the others. The smaller of two caps counts.
+        at: the campaign's clock, UTC.
+
+    Raises:
+        ApprovalError: it cannot be approved; each subclass says why.
+        CancelledError: it is over.
+    """
+    if cap is not None and cap < 1:
+        raise BadDecisionError(f"at most {cap} learners is nobody: reject the wave, or leave the limit out")
+    asked = _decidable(connection, wave_id, who=who, why=why, content_hash=content_hash, at=at)
+    if asked.is_rejected:
+        raise RejectedError(
+            f"wave {asked.key} was rejected as it is: change its content, and it asks again, or cancel it"
+        )
+    if normalised(who) in map(normalised, asked.approved_by):
+        raise AlreadyApprovedError(f"{who.strip()} has approved wave {asked.key} already: it needs somebody else too")
+    _keep(connection, asked, Decision.APPROVED, who=who, why=why, cap=cap, at=at)
+    record(connection, at=at, who=who.strip(), what="wave approved", subject=str(wave_id), why=why)
+    return settle(connection, wave_id, asked.content_hash, who=who.strip(), why=why, at=at)
+
+
+def reject(connection: Connection, wave_id: int, *, who: str, why: str, content_hash: str, at: datetime) -> Decided:
+    """Record that a person rejects a wave: nothing of it is sent until its content is another, or it is cancelled.
+
+    One person's no outweighs every yes, also their own earlier one.
+
+    Args:
+        content_hash: of what they were shown.
+        at: the campaign's clock, UTC.
+
+    Raises:
+        ApprovalError: there is nothing to reject; each subclass says why.
+        CancelledError: it is over.
+    """
+    asked = _decidable(connection, wave_id, who=who, why=why, content_hash=content_hash, at=at)
+    if asked.is_rejected:
+        raise RejectedError(f"wave {asked.key} was rejected already")
+    _keep(connection, asked, Decision.REJECTED, who=who, why=why, cap=None, at=at)
+    put_question(connection, wave_id, HoldReason.REJECTED, who=who.strip(), what="wave rejected", why=why, at=at)
+    return Decided(asked, is_released=False)
+
+
+def _decidable(
+    connection: Connection, wave_id: int, *, who: str, why: str, content_hash: str, at: datetime
+) -> Question:
+    if not who.strip():
+        raise BadDecisionError("a decision needs the name of whoever takes it")
+    if not why.strip():
+        raise BadDecisionError("a decision needs a reason: an auditor will read it")
+    asked = question(connection, wave_id, content_hash, at=at)
+    if asked.content_hash != content_hash:
+        raise OldContentError(f"wave {asked.key} is not what it was when you looked at it: look again, then decide")
+    return asked
+
+
+def settle(connection: Connection, wave_id: int, content_hash: str, *, who: str, why: str, at: datetime) -> Decided:
+    """Release a wave that waits when what it asks about has all the approvals it needs; else leave it waiting.
+
+    Args:
+        content_hash: its first half is the content of now.
+    """
+    asked = question(connection, wave_id, content_hash, at=at)
+    if asked.is_rejected or not asked.is_settled:
+        return Decided(asked, is_released=False)
+    dropped = drop_over_caps(connection, wave_id, content_hash, at=at)
+    open_wave(connection, wave_id, who=who, why=why, at=at)
+    return Decided(asked, is_released=True, not_approved=dropped)
+
+
+def ask_again(connection: Connection, wave_id: int, *, why: str, at: datetime) -> None:
+    """Let a rejected wave ask again: its content is another now."""
+    put_question(
+        connection, wave_id, HoldReason.APPROVAL, who="pushpull", what=f"wave {WaveStatus.HELD.value}", why=why, at=at
+    )
+
+
+def _keep(
+    connection: Connection, asked: Question, decision: Decision, *, who: str, why: str, cap: int | None, at: datetime
+) -> None:
+    connection.execute(
+        insert(approval).values(
+            wave_id=asked.wave_id,
+            rotation=asked.rotation,
+            decision=decision.value,
+            who=who.strip(),
+            why=why.strip(),
+            content_hash=asked.content_hash,
+            planned=asked.planned,
+            cap=cap,
+            decided_at=at,
+        )
+    )
