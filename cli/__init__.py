@@ -81,12 +81,18 @@ def replay(
 def serve(
     port: Annotated[int, typer.Option(help="Of the Prefect server and its UI.")] = 4200,
     web_port: Annotated[int, typer.Option(help="Of the web app.")] = 8080,
-    home: Annotated[Path, typer.Option(help="Where Prefect keeps its database.")] = Path("var/prefect"),
+    home: Annotated[Path, typer.Option(help="Where Prefect's database and all logs go.")] = Path("var/prefect"),
+    providers: Annotated[
+        bool, typer.Option(help="Play the providers too, and send to them, unless PUSHPULL_CHANNELS is set.")
+    ] = True,
+    providers_port: Annotated[int, typer.Option(help="Where the played providers answer.")] = 8090,
 ) -> None:
-    """Start a Prefect server, the deployments, a worker and the web app; Ctrl-C ends them."""
+    """Start a Prefect server, the deployments, a worker, the web app and played providers; Ctrl-C ends them."""
     from deployments.serve import serve as run_everything
 
-    run_everything(port=port, web_port=web_port, home=home, say=tell)
+    run_everything(
+        port=port, web_port=web_port, home=home, say=tell, providers=providers, providers_port=providers_port
+    )
 
 
 @app.command()

@@ -1,210 +1,225 @@
-"""Everything on one machine: a Prefect server, the deployments of `prefect.yaml`, a worker, and the web app."""
+"""Everything on one machine: a Prefect server with its deployments, a worker, the web app, and the providers played."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import httpx
+from deployments.guard import Guard, guarded
+from deployments.orchestration import POOL, encryption_key, server_environment
+from deployments.ports import PortTakenError, free_port, require_different, require_free
+from deployments.processes import (
+    ROOT,
+    EndedError,
+    NotReadyError,
+    ServeError,
+    Service,
+    in_checkout,
+    require_running,
+    start,
+    stop,
+    tool,
+    wait_for,
+)
+from deployments.providers import NoStandInError, require_standin, start_providers, variables_of
+from pushpull.settings import Settings
 
-from deployments.orchestration import server_environment
-
-ROOT = Path(__file__).resolve().parent.parent
-POOL = "pushpull"
-_PATIENCE_SECONDS = 90.0
-_SECONDS_TO_STOP = 10.0
-
-
-class ServeError(RuntimeError):
-    """Something that belongs to it could not be started, or ended by itself."""
-
-
-class PortTakenError(ServeError):
-    """Another program listens on a port that is needed.
-
-    Args:
-        option: which option names another port.
-    """
-
-    def __init__(self, port: int, option: str) -> None:
-        super().__init__(f"port {port} is taken by another program: end that one, or name another port with {option}")
-
-
-class EndedError(ServeError):
-    """One of the processes ended by itself."""
-
-    def __init__(self, name: str, code: int) -> None:
-        super().__init__(f"{name} ended by itself with exit code {code}; what it said stands above")
-
-
-class NotReadyError(ServeError):
-    """The Prefect server did not answer in time."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(f"no answer from {url} within {_PATIENCE_SECONDS:.0f} s; is this machine very busy?")
+__all__ = [
+    "POOL",
+    "ROOT",
+    "EndedError",
+    "NotReadyError",
+    "PortTakenError",
+    "ServeError",
+    "Service",
+    "SetUpError",
+    "deploy",
+    "free_port",
+    "require_free",
+    "serve",
+    "start_server",
+    "start_web_app",
+    "start_worker",
+    "stop",
+    "wait_for_server",
+]
 
 
 class SetUpError(ServeError):
     """Prefect refused a command."""
 
-    def __init__(self, command: Sequence[str], said: str) -> None:
-        super().__init__(f"`{' '.join(command)}` failed:\n{said.strip()}")
+    def __init__(self, said: str) -> None:
+        super().__init__(f"setting up the Prefect server failed:\n{said.strip()}")
 
 
 class _Asked(Exception):
     """Ctrl-C, or SIGTERM: a person or a supervisor asks it to end."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """A process of its own, and what else it starts.
+@dataclass
+class _Place:
+    """What is started, in the order it was, and what it is started with.
 
     Args:
-        name: as people call it.
+        providers_port: of the stand-in; 0: there is none.
+        environment: of all of them, but for the Prefect server's own secret.
     """
 
-    name: str
-    process: subprocess.Popen[bytes]
+    port: int
+    web_port: int
+    providers_port: int
+    home: Path
+    environment: dict[str, str]
+    say: Callable[[str], None]
+    guard: Guard
+    running: list[Service] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start one after the other what needs another, and the rest side by side."""
+        began = time.monotonic()
+        (self.home / "logs").mkdir(exist_ok=True)
+        self.say("starting the Prefect server …")
+        web, variables = f"http://127.0.0.1:{self.web_port}", {}
+        server = self._started(start_server(self._with_key(), self.port, log=self._log("server")))
+        if self.providers_port:
+            log = self._log("providers")
+            stand_in = start_providers(self.environment, self.providers_port, callbacks_to=web, log=log)
+            variables = variables_of(self._started(stand_in))
+            self.environment.update(variables)
+        wait_for_server(server, self.port)
+        self.say("deploying the flows …")
+        web_app = self._started(start_web_app(self.environment, self.web_port, log=self._log("web")))
+        deploy(self.environment)
+        wait_for(web_app, f"{web}/readyz")
+        self.say("starting a worker …")
+        health = free_port()
+        worker = self._started(start_worker(self.environment, health_port=health, log=self._log("worker")))
+        wait_for(worker, f"http://127.0.0.1:{health}/health")
+        pointing = _write_variables(self.home / "here.sh", self.environment["PREFECT_API_URL"], variables)
+        self.say(self._summary(pointing, seconds=time.monotonic() - began))
+
+    def _started(self, service: Service) -> Service:
+        self.guard.told(service.process.pid)
+        self.running.append(service)
+        return service
+
+    def _log(self, name: str) -> Path:
+        return self.home / "logs" / f"{name}.log"
+
+    def _with_key(self) -> dict[str, str]:
+        secret = {"PREFECT_SERVER_ENCRYPTION_KEY": key} if (key := encryption_key(self.home)) else {}
+        return {**secret, **self.environment}
+
+    def _summary(self, pointing: Path, *, seconds: float) -> str:
+        stand_ins = f"http://127.0.0.1:{self.providers_port}/ (stand-ins: every message they took)"
+        return f"""
+Prefect UI  http://127.0.0.1:{self.port}
+web app     http://127.0.0.1:{self.web_port}
+providers   {stand_ins if self.providers_port else "none are played"}
+logs        {self.home / "logs"}
+
+Everything is up after {seconds:.0f} s; a worker waits for runs. In another terminal:
+  . {shlex.quote(str(pointing))}
+  pushpull deploy two-minutes-a-day --diff
+  pushpull doctor
+Ctrl-C ends all of it."""
 
 
-def serve(*, port: int, web_port: int, home: Path, say: Callable[[str], None]) -> None:
+def serve(
+    *,
+    port: int,
+    web_port: int,
+    home: Path,
+    say: Callable[[str], None],
+    providers: bool = False,
+    providers_port: int = 0,
+) -> None:
     """Run until interrupted; when one of the processes ends, all end.
 
     Args:
         port: of the Prefect server and its UI.
         web_port: of the web app.
-        home: where Prefect keeps its database.
+        home: where Prefect keeps its database, and the processes what they say.
         say: told what happens, in words.
+        providers: play the providers too, and let the channels speak to them, unless channels are configured.
+        providers_port: of the stand-in.
 
     Raises:
         ServeError: a port is taken, or a process cannot be started or ended by itself; the message says what to do.
     """
-    require_free(port, "--port")
-    require_free(web_port, "--web-port")
-    home.mkdir(parents=True, exist_ok=True)
-    environment = server_environment(home.resolve(), port)
-    running: list[Service] = []
+    home = home.resolve()
+    played = providers and _can_be_played(say)
+    ports = {"--port": port, "--web-port": web_port, **({"--providers-port": providers_port} if played else {})}
+    require_different(ports)
+    environment = server_environment(home, port)
     with _ending_when_asked():
         try:
-            say("starting the Prefect server …")
-            running.append(start_server(environment, port))
-            wait_for_server(running[0], port)
-            say("deploying the flows …")
-            deploy(environment)
-            say("starting a worker and the web app …")
-            running.append(start_worker(environment))
-            running.append(_start("the web app", _web_app(web_port), environment))
-            say(f"Prefect UI  http://127.0.0.1:{port}\nweb app     http://127.0.0.1:{web_port}\nCtrl-C ends both.")
-            _watch(running)
+            home.mkdir(parents=True, exist_ok=True)
+            with guarded(home, environment, say=say) as guard:
+                for option, number in ports.items():
+                    require_free(number, option)
+                here = _Place(port, web_port, providers_port if played else 0, home, environment, say, guard)
+                try:
+                    here.start()
+                    _watch(here.running)
+                except _Asked:
+                    say("ending …")
+                finally:
+                    stop(here.running)
         except _Asked:
-            say("ending …")
-        finally:
-            stop(running)
+            return  # before anything was started
 
 
-def require_free(port: int, option: str) -> None:
-    """Make sure that nobody listens on a port of this machine.
+def _can_be_played(say: Callable[[str], None]) -> bool:
+    """Whether the channels may speak to stand-ins; says why not."""
+    chosen = Settings(_env_file=ROOT / ".env")  # which the processes will read
+    if "channels" in chosen.model_fields_set:
+        say(f"providers are not played: PUSHPULL_CHANNELS says {chosen.channels}")
+        return False
+    try:
+        require_standin()
+    except NoStandInError as error:
+        say(f"providers are not played, messages go to {chosen.outbox_dir}: {error}")
+        return False
+    return True
 
-    Raises:
-        PortTakenError: somebody does.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise PortTakenError(port, option) from error
 
-
-def start_server(environment: Mapping[str, str], port: int) -> Service:
+def start_server(environment: Mapping[str, str], port: int, *, log: Path | None = None) -> Service:
     """Start a Prefect server; it is not ready yet."""
     command = [sys.executable, "-m", "deployments.prefect_server", "--port", str(port)]
-    return _start("the Prefect server", command, environment)
+    return start("the Prefect server", command, environment, log=log)
 
 
 def wait_for_server(server: Service, port: int) -> None:
-    """Wait until the server answers.
+    """Wait until the server answers and reaches its database.
 
     Raises:
         EndedError: it ended instead.
         NotReadyError: it took too long.
     """
-    url = f"http://127.0.0.1:{port}/api/health"
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < give_up:
-        _require_running(server)
-        try:
-            if httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.25)
-    raise NotReadyError(url)
+    wait_for(server, f"http://127.0.0.1:{port}/api/ready")
 
 
 def deploy(environment: Mapping[str, str]) -> None:
-    """Make the work pool, every deployment of ``prefect.yaml`` and the types of credential blocks, or bring them up to
-    date.
+    """Make what :mod:`deployments.prefect_setup` makes, or bring it up to date.
 
     Raises:
         SetUpError: Prefect refused.
     """
-    _run(["prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-    _run(["prefect", "--no-prompt", "deploy", "--all"], environment)
-    _run(["prefect", "block", "register", "-m", "channels.credentials"], environment)
-
-
-def start_worker(environment: Mapping[str, str]) -> Service:
-    """Start a worker of the pool: it runs flows as processes of this machine."""
-    return _start("the worker", [_tool("prefect"), "worker", "start", "--pool", POOL], environment)
-
-
-def stop(running: Sequence[Service]) -> None:
-    """End processes and everything they started: politely, last one first, then for good."""
-    for service in reversed(running):
-        _signal_group(service, signal.SIGTERM)
-    deadline = time.monotonic() + _SECONDS_TO_STOP
-    for service in reversed(running):
-        with suppress(subprocess.TimeoutExpired):
-            service.process.wait(max(0.1, deadline - time.monotonic()))
-        # Also when it went in time: what it started may have stayed.
-        _signal_group(service, signal.SIGKILL)
-        service.process.wait()
-
-
-def _web_app(port: int) -> list[str]:
-    return [_tool("uvicorn"), "web.asgi:app", "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-
-
-def _tool(name: str) -> str:
-    return str(Path(sys.executable).parent / name)
-
-
-def _here(environment: Mapping[str, str]) -> dict[str, str]:
-    # prefect.yaml says where its flows are by $PWD, which nobody else corrects when the working directory changes.
-    return {**environment, "PWD": str(ROOT)}
-
-
-def _start(name: str, command: Sequence[str], environment: Mapping[str, str]) -> Service:
-    # A session of its own: Ctrl-C reaches this process alone, which then ends the others and all they started.
-    process = subprocess.Popen(command, env=_here(environment), cwd=ROOT, start_new_session=True)  # noqa: S603
-    return Service(name, process)
-
-
-def _run(command: list[str], environment: Mapping[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603
-        [_tool(command[0]), *command[1:]],
-        env=_here(environment),
+    done = subprocess.run(
+        [sys.executable, "-m", "deployments.prefect_setup"],
+        env=in_checkout(environment),
         cwd=ROOT,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -212,25 +227,44 @@ def _run(command: list[str], environment: Mapping[str, str]) -> None:
         start_new_session=True,
     )
     if done.returncode:
-        raise SetUpError(command, done.stdout)
+        raise SetUpError(done.stdout)
+
+
+def start_worker(environment: Mapping[str, str], *, health_port: int = 0, log: Path | None = None) -> Service:
+    """Start a worker of the pool: it runs flows as processes of this machine.
+
+    Args:
+        health_port: where it says that it is well; 0: nowhere.
+    """
+    command = [tool("prefect"), "worker", "start", "--pool", POOL]
+    if health_port:
+        command.append("--with-healthcheck")
+        where = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": str(health_port)}
+        environment = {**environment, **where}
+    return start("the worker", command, environment, log=log)
+
+
+def start_web_app(environment: Mapping[str, str], port: int, *, log: Path | None = None) -> Service:
+    """Start the web app; it is not ready yet."""
+    command = [tool("uvicorn"), "web.asgi:app", "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    return start("the web app", command, environment, log=log)
+
+
+def _write_variables(path: Path, api: str, variables: Mapping[str, str]) -> Path:
+    """A file that points the commands of another terminal at what runs here."""
+    named = {"PREFECT_API_URL": api, **variables}
+    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in named.items())
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    return path
 
 
 def _watch(running: Sequence[Service]) -> None:
     while True:
         for service in running:
-            _require_running(service)
+            require_running(service)
         time.sleep(0.5)
-
-
-def _require_running(service: Service) -> None:
-    code = service.process.poll()
-    if code is not None:
-        raise EndedError(service.name, code)
-
-
-def _signal_group(service: Service, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(service.process.pid, number)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from channels.callbacks.keys import CallbackKeys
-from pushpull.db import reading
+from pushpull.migrations import current, is_behind
 from pushpull.settings import Settings
 from web import callbacks as callback_routes
 from web import landing, outbox, preferences, unsubscribe
@@ -44,7 +44,8 @@ def create_app(settings: Settings, engine: Engine, *, callbacks: CallbackKeys | 
     app.add_middleware(Guard)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
-    app.add_route("/healthz", _health, methods=["GET"])
+    app.add_route("/healthz", _lives, methods=["GET"])
+    app.add_route("/readyz", _ready, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC))
     app.include_router(landing.router)
     app.include_router(unsubscribe.router)
@@ -56,10 +57,23 @@ def create_app(settings: Settings, engine: Engine, *, callbacks: CallbackKeys | 
     return app
 
 
-def _health(request: Request) -> Response:
-    """Whether the app answers and reaches its database."""
-    with reading(site_of(request).engine) as connection:
-        connection.execute(text("SELECT 1"))
+async def _lives(_: Request) -> Response:
+    """Whether the app answers. It asks nobody else: a database that is away is no reason to start the app anew."""
+    return PlainTextResponse("ok")
+
+
+def _ready(request: Request) -> Response:
+    """Whether pages can be shown: the database answers, and its schema is the one this code was written for.
+
+    A newer schema is fine too: migrations only add, so that this code goes on until it is replaced.
+    """
+    engine = site_of(request).engine
+    try:
+        found = current(engine)
+    except SQLAlchemyError:
+        return PlainTextResponse("no answer from the database", status_code=503)
+    if found is None or is_behind(found):
+        return PlainTextResponse("the database waits for pushpull upgrade", status_code=503)
     return PlainTextResponse("ok")
 
 

@@ -5,6 +5,7 @@ Importing this package imports every table, so that the metadata is whole.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -29,10 +30,15 @@ def configuration() -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the database behind ``engine`` to the newest schema; nothing happens when it is there already."""
+    """Bring the database behind ``engine`` to the newest schema; nothing happens when it is there already.
+
+    Nothing happens either when it is at a revision this code has never heard of: newer code has upgraded it. Revisions
+    only add, so that this code still works, until it is replaced or where somebody went back to it.
+    """
     if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
         Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
-    if current(engine) == newest():
+    found = current(engine)
+    if found is not None and not is_behind(found):
         return
     with writing(engine) as connection:
         config = configuration()
@@ -49,3 +55,14 @@ def current(engine: Engine) -> str | None:
 def newest() -> str | None:
     """The revision this code expects."""
     return ScriptDirectory.from_config(configuration()).get_current_head()
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """The revisions this code knows, the newest first."""
+    return tuple(each.revision for each in ScriptDirectory.from_config(configuration()).walk_revisions())
+
+
+def is_behind(revision: str) -> bool:
+    """Whether a revision is older than what this code expects; one it does not know is newer."""
+    return revision in _revisions()[1:]

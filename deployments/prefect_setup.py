@@ -1,0 +1,64 @@
+"""What a Prefect server needs before anything runs: the work pool, the deployments, the blocks' types, the automations.
+
+``python -m deployments.prefect_setup`` does it in one process, in a few seconds, on the server of ``PREFECT_API_URL``.
+Doing it again brings all up to date and leaves alone what ops have set in the UI: a paused pool stays paused, a paused
+schedule too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from deployments.orchestration import POOL
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def set_up() -> None:
+    """Do all of it; what Prefect says about it goes to the terminal.
+
+    Raises:
+        SystemExit: Prefect refused; it has said why.
+    """
+    # prefect.yaml says where its flows are by $PWD.
+    os.chdir(_ROOT)
+    os.environ["PWD"] = str(_ROOT)
+    asyncio.run(make_pool())
+    _prefect("--no-prompt", "deploy", "--all")
+    _prefect("block", "register", "-m", "channels.credentials")
+
+
+async def make_pool() -> None:
+    """Make the work pool, unless it is there: then it stays as it is."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    async with get_client() as client:
+        try:
+            await client.create_work_pool(
+                WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
+            )
+        except ObjectAlreadyExists:
+            return
+
+
+def _prefect(*words: str) -> None:
+    """A command of Prefect's, in this process: starting another one for each takes seconds."""
+    from prefect.cli import app
+
+    sys.argv = ["prefect", *words]
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+
+
+if __name__ == "__main__":
+    set_up()
