@@ -17,6 +17,7 @@ from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.claims import Batch
 from pushpull.ledger.conversations import conversations_of
 from pushpull.ledger.couriers import NotReadyError
+from pushpull.ledger.diverting import diverted
 from pushpull.ledger.facts import Addressed, FactReader
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import Body, Conversation, MessageFacts, OutgoingMessage, SharedEmail, delivery_id
@@ -47,6 +48,7 @@ class CampaignCourier:
         self._spec = rules.spec
         self._adapters: Mapping[Channel, ChannelAdapter] = here.adapters
         self._renderer = renderer
+        self._rules, self._links = rules, here.links
         self._facts = {
             channel: FactReader(connection, rules, here.links, names=self._names(channel))
             for channel in rules.spec.channels
@@ -95,6 +97,8 @@ class CampaignCourier:
         """Write a batch; learners whose message cannot be written are left out and counted in the log."""
         channel = Channel(batch.channel)
         addressed = self._facts[channel].read(connection, batch)
+        if batch.diverted_to is not None:
+            addressed = self._diverted(connection, channel, addressed, to=batch.diverted_to)
         reached_by: Mapping[str, Conversation] = {}
         if channel is Channel.TEAMS:
             reached_by = conversations_of(connection, [whom.to for whom in addressed.values() if whom.to])
@@ -119,6 +123,15 @@ class CampaignCourier:
         if failures:
             log.warning("messages not written", extra={"wave_id": batch.wave_id, "failures": dict(failures)})
         return written
+
+    def _diverted(
+        self, connection: Connection, channel: Channel, addressed: Mapping[int, Addressed], *, to: int
+    ) -> dict[int, Addressed]:
+        """The same words to the one who rehearses: nobody's own address is left in them, and nobody's own links."""
+        own = FactReader(connection, self._rules, self._links).read_one(connection, to, channel)
+        if own is None:
+            return {}
+        return {learner_id: diverted(meant_for, own) for learner_id, meant_for in addressed.items()}
 
     def _writer(self, channel: Channel, language: str, variant: str | None) -> Callable[[MessageFacts], Body]:
         """What writes the messages of a language and variant: into a shared template where the channel takes it."""

@@ -50,6 +50,7 @@ class Batch:
     Args:
         token: unique for every claim; the rows carry it until they are settled or put back.
         lease_until: by the database's clock.
+        diverted_to: in a rehearsal, the id of the learner to whose addresses all of it goes.
     """
 
     wave_id: int
@@ -58,6 +59,7 @@ class Batch:
     token: str
     lease_until: datetime
     rows: tuple[Claimed, ...]
+    diverted_to: int | None = None
 
     @property
     def first(self) -> int:
@@ -219,8 +221,8 @@ def put_back(connection: Connection, batch: Batch) -> int:
     return returned.rowcount
 
 
-def skip_unwritten(connection: Connection, batch: Batch, learner_ids: Sequence[int], *, at: datetime) -> int:
-    """Give up rows whose message could not be written; nothing of them left.
+def skip(connection: Connection, batch: Batch, learner_ids: Sequence[int], reason: Reason, *, at: datetime) -> int:
+    """Give up rows of a batch; nothing of them left.
 
     Returns:
         How many rows were skipped.
@@ -230,7 +232,7 @@ def skip_unwritten(connection: Connection, batch: Batch, learner_ids: Sequence[i
         .where(batch.mine(), delivery.c.learner_id.in_(learner_ids))
         .values(
             state=DeliveryState.SKIPPED.value,
-            reason=Reason.RENDER_FAILED.value,
+            reason=reason.value,
             claimed_by=None,
             lease_until=None,
             settled_at=at,

@@ -26,7 +26,10 @@ class Courier(Protocol):
         """What messages must have in common to share a handover."""
 
     def write(self, connection: Connection, batch: Batch) -> Mapping[int, object]:
-        """Write the messages of a batch, by learner id; who is missing could not be written for."""
+        """Write the messages of a batch, by learner id; who is missing could not be written for.
+
+        Those of a batch that is diverted are addressed to that learner alone.
+        """
 
     def reserve(self, channel: str, count: int) -> Sequence[str]:
         """Names by which planned requests can be called back; asked for planned mail only.

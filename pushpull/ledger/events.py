@@ -17,7 +17,14 @@ from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import learner, lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel, LifecycleKind, SuppressionReason
 from pushpull.ledger.report_states import RANK, fold_states
-from pushpull.ledger.reports import DeliveryFact, about_nothing_known, is_about, known_deliveries, of_deliveries
+from pushpull.ledger.reports import (
+    DeliveryFact,
+    about_nothing_known,
+    is_about,
+    is_of_a_rehearsal,
+    known_deliveries,
+    of_deliveries,
+)
 from pushpull.ledger.tables import campaign, delivery, delivery_event, handover, wave
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind
 
@@ -28,13 +35,14 @@ def record_facts(connection: Connection, facts: Sequence[DeliveryFact]) -> int:
     """Append facts and fold them into deliveries, suppressions, consent and lifecycle events.
 
     A fact about a delivery there is not is left out (:func:`about_nothing_known` tells which): the inbox keeps those.
+    So is one about a message that went to somebody else in a rehearsal: it is no fact about the learner.
 
     Returns:
         How many facts were new. Repeated ones change nothing.
     """
     present = _lock_learners(connection, {fact.learner_id for fact in facts})
     known = known_deliveries(connection, facts)
-    fresh = [fact for fact in facts if is_about(known, fact)]
+    fresh = [fact for fact in facts if is_about(known, fact) and not is_of_a_rehearsal(known, fact)]
     inserted = insert_new(
         connection,
         delivery_event,

@@ -54,6 +54,7 @@ class Handover:
             the beginning of the learner's quiet hours (UTC).
         as_of: the campaign's clock when this was decided, UTC.
         request_id: what the provider will call the request, where it was named before.
+        diverted_to: in a rehearsal, the id of the learner to whose addresses all of it goes.
     """
 
     id: UUID
@@ -61,6 +62,7 @@ class Handover:
     valid_until: tuple[datetime, ...] = ()
     as_of: datetime | None = None
     request_id: str | None = None
+    diverted_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +201,14 @@ def intend(
             valid_until=tuple(decided.until[learner_id] for learner_id in members),
             as_of=recheck.rules.as_of,
             request_id=next(names, None),
+            diverted_to=batch.diverted_to,
         )
         for members in _requests(decided.send, group_of, request_size)
     )
     if handovers:
         _write_handovers(connection, batch, recheck.rules, handovers, lease=lease, deadline=deadline, send_at=send_at)
-        enter(connection, _rows_of(batch, handovers), decided.send, lane=recheck.rules.spec.message_class.lane)
+        if batch.diverted_to is None:
+            enter(connection, _rows_of(batch, handovers), decided.send, lane=recheck.rules.spec.message_class.lane)
     return Intent(handovers=handovers, skipped=decided.skipped(), held=decided.held())
 
 
@@ -355,6 +359,7 @@ def _write_handovers(
                 "request_id": each.request_id,
                 "send_at": send_at,
                 "content_hash": rules.spec.content_hash,
+                "diverted_to": each.diverted_to,
             }
             for each in handovers
         ],

@@ -20,8 +20,14 @@ from pushpull.ledger.conversations import forget, learn
 from pushpull.ledger.events import record_facts
 from pushpull.ledger.news import Address, BotInstalled, BotRemoved, ChannelLost, DeliveryName, News, Told, Word
 from pushpull.ledger.reach import ADDRESS
-from pushpull.ledger.reports import DeliveryFact, about_nothing_known, accepted_messages, of_deliveries
-from pushpull.ledger.tables import delivery, handover, wave
+from pushpull.ledger.reports import (
+    DeliveryFact,
+    accepted_messages,
+    is_about,
+    is_of_a_rehearsal,
+    known_deliveries,
+)
+from pushpull.ledger.tables import handover
 from pushpull.ledger.vocabulary import CallbackState, EventKind
 
 #: How long after a message something said about its address can be about it.
@@ -32,6 +38,9 @@ _SKEW = timedelta(minutes=5)
 
 #: Noted with what a person has to read.
 FOR_A_PERSON = {Word.REFUSAL: "reads like a refusal: suppressed until a person decides", Word.REPLY: "reply"}
+
+#: Noted with what came of a message that went to somebody else.
+OF_A_REHEARSAL = "of a rehearsal"
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,22 @@ class Target:
 
 @dataclass(frozen=True)
 class Located:
-    """News with the rows they are about; what is in none of them is about nobody we know."""
+    """News with the rows they are about; what is in none of them is about nobody we know.
+
+    Args:
+        rehearsed: news of messages that went to somebody else in a rehearsal: about none of our learners.
+    """
 
     targets: dict[Told, list[Target]] = field(default_factory=dict)
+    rehearsed: set[Told] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, parts: Sequence[Located]) -> Located:
+        """What was found for some news at a time."""
+        return cls(
+            {told: whom for part in parts for told, whom in part.targets.items()},
+            {told for part in parts for told in part.rehearsed},
+        )
 
     @property
     def facts(self) -> list[DeliveryFact]:
@@ -68,11 +90,11 @@ class Located:
 def locate(connection: Connection, news: Sequence[News]) -> Located:
     """Find the deliveries and the people that news are about."""
     told = [each for each in news if isinstance(each, Told)]
-    targets = _of_deliveries(connection, [each for each in told if isinstance(each.about, DeliveryName)])
+    located = _of_deliveries(connection, [each for each in told if isinstance(each.about, DeliveryName)])
     for each in told:
-        if isinstance(each.about, Address):
-            targets[each] = _at_address(connection, each, each.about)
-    return Located({each: found for each, found in targets.items() if found})
+        if isinstance(each.about, Address) and (found := _at_address(connection, each, each.about)):
+            located.targets[each] = found
+    return located
 
 
 def hear(
@@ -98,6 +120,8 @@ def _hear(
     is_known, note = True, None
     for each in news:
         match each:
+            case Told() if each in located.rehearsed:
+                note = OF_A_REHEARSAL
             case Told():
                 targets = located.targets.get(each, [])
                 is_known &= bool(targets)
@@ -138,23 +162,19 @@ def _stop(connection: Connection, told: Told, target: Target, reason: Suppressio
     suppress(connection, target.learner_id, channel=target.channel, reason=reason, source=source, at=told.at)
 
 
-def _of_deliveries(connection: Connection, told: Sequence[Told]) -> dict[Told, list[Target]]:
+def _of_deliveries(connection: Connection, told: Sequence[Told]) -> Located:
     wanted = {each: _fact(each, each.about) for each in told if isinstance(each.about, DeliveryName)}
-    unknown = about_nothing_known(connection, list(wanted.values()))
-    scopes: dict[tuple[int, int, int], tuple[str | None, str]] = {}
-    for condition in of_deliveries({fact.delivery for fact in wanted.values() if fact not in unknown}):
-        rows = connection.execute(
-            select(delivery.c.wave_id, delivery.c.rotation, delivery.c.learner_id, delivery.c.channel, wave.c.family)
-            .select_from(delivery.join(wave, wave.c.id == delivery.c.wave_id))
-            .where(condition)
-        )
-        scopes |= {(row.wave_id, row.rotation, row.learner_id): (row.channel, row.family) for row in rows}
-    return {
-        told: [Target(fact.learner_id, channel, family, fact if told.kind else None)]
-        for told, fact in wanted.items()
-        for channel, family in [scopes.get(fact.delivery, (None, ""))]
-        if channel is not None
-    }
+    known = known_deliveries(connection, list(wanted.values()))
+    found = Located()
+    for each, fact in wanted.items():
+        row = known.get(fact.delivery)
+        if row is None or row.channel is None or not is_about(known, fact):
+            continue
+        if is_of_a_rehearsal(known, fact):
+            found.rehearsed.add(each)
+        else:
+            found.targets[each] = [Target(fact.learner_id, row.channel, row.family, fact if each.kind else None)]
+    return found
 
 
 def _fact(told: Told, name: DeliveryName) -> DeliveryFact:

@@ -201,7 +201,7 @@ def _fold(
     if located is None:
         found = [(each, _located(connection, [each])) for each in heard]
         heard = [each for each, alone in found if alone is not None]
-        located = Located({told: whom for _, alone in found if alone for told, whom in alone.targets.items()})
+        located = Located.of([alone for _, alone in found if alone is not None])
     lock_for(connection, located.facts, learner_ids=located.learner_ids)
     became: dict[int, Became] = dict.fromkeys((row_id for row_id, _ in read), (CallbackState.POISON, "unreadable"))
     together = _heard(connection, heard, located, now=now)

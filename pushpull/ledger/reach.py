@@ -20,7 +20,12 @@ ADDRESS: dict[Channel, ColumnElement[str]] = {
 OPT_IN_CHANNELS = frozenset({Channel.SMS})
 
 
-def _usable(channel: Channel, blocked: FromClause, spec: WaveSpec) -> ColumnElement[bool]:
+def usable(channel: Channel, blocked: FromClause, spec: WaveSpec) -> ColumnElement[bool]:
+    """Whether a channel may be used for a learner: an address, and nothing that speaks against it.
+
+    Args:
+        blocked: :func:`pushpull.learners.consent.blocked_channels`, outer-joined.
+    """
     allowed = [_has_address(channel), ~_flag(blocked, "suppressed", channel)]
     if spec.message_class is not MessageClass.MANDATORY:
         allowed.append(~_flag(blocked, "opted_out", channel))
@@ -43,8 +48,8 @@ def usable_channel(spec: WaveSpec, blocked: FromClause) -> ColumnElement[str | N
     Args:
         blocked: :func:`pushpull.learners.consent.blocked_channels`, outer-joined.
     """
-    usable = ((_usable(channel, blocked, spec), literal(channel.value)) for channel in spec.channels)
-    return case(*usable, else_=null())
+    ways = ((usable(channel, blocked, spec), literal(channel.value)) for channel in spec.channels)
+    return case(*ways, else_=null())
 
 
 def unreachable(

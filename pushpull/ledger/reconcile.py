@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, ScalarSelect, and_, case, func, or_, select, update
 
 from pushpull.db import database_now, reading, writing
 from pushpull.learners.lists import in_ids, in_texts
@@ -21,6 +21,7 @@ from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import budget
 from pushpull.ledger.campaigns import record
+from pushpull.ledger.diverting import is_diverted
 from pushpull.ledger.messages import delivery_id, parse_delivery_id
 from pushpull.ledger.outcomes import Evidence, Finding, Question
 from pushpull.ledger.reach import ADDRESS
@@ -49,10 +50,15 @@ _REFERENCE = (
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """How many silent rows were moved."""
+    """How many silent rows were moved.
+
+    Args:
+        diverted: handed over in a rehearsal: they are skipped, whatever became of the message.
+    """
 
     put_back: int = 0
     uncertain: int = 0
+    diverted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +95,30 @@ def reap(engine: Engine) -> Reaped:
             .where(late, delivery.c.state == DeliveryState.CLAIMED.value)
             .values(state=DeliveryState.PLANNED.value, claimed_by=None, lease_until=None)
         ).rowcount
+        went_elsewhere = is_diverted(delivery.c.handover_id)
         silent = connection.execute(
             update(delivery)
             .where(late, delivery.c.state == DeliveryState.HANDING_OVER.value)
             .values(
-                state=DeliveryState.UNCERTAIN.value,
-                reason=Reason.LEASE_EXPIRED.value,
+                state=case((went_elsewhere, DeliveryState.SKIPPED.value), else_=DeliveryState.UNCERTAIN.value),
+                reason=case((went_elsewhere, Reason.DIVERTED.value), else_=Reason.LEASE_EXPIRED.value),
+                settled_at=case((went_elsewhere, _handed_over_at())),
                 claimed_by=None,
                 lease_until=None,
             )
-            .returning(
-                delivery.c.wave_id,
-                delivery.c.rotation,
-                delivery.c.learner_id,
-                delivery.c.handover_id,
-                delivery.c.channel,
-            )
+            .returning(*_REFERENCE, delivery.c.state)
         ).all()
         for ref in _by_handover(silent):
             outcomes = dict.fromkeys(ref.learner_ids, "uncertain")
             reason = Reason.LEASE_EXPIRED.value
             note(connection, ref, outcomes, reason=reason, proof="the worker fell silent", at=now)
-    return Reaped(put_back=returned, uncertain=len(silent))
+    doubtful = sum(row.state == DeliveryState.UNCERTAIN for row in silent)
+    return Reaped(put_back=returned, uncertain=doubtful, diverted=len(silent) - doubtful)
+
+
+def _handed_over_at() -> ScalarSelect[datetime]:
+    """When a row's message was handed over, by the campaign's clock."""
+    return select(handover.c.as_of).where(handover.c.id == delivery.c.handover_id).correlate(delivery).scalar_subquery()
 
 
 def _by_handover(rows: Iterable[Any]) -> list[HandoverRef]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
 from pushpull.db import database_now
+from pushpull.ledger.diverting import is_diverted
 from pushpull.ledger.reports import DeliveryFact, Key, KnownDelivery, of_deliveries
 from pushpull.ledger.settling import CALLED_BACK, OPEN_TO_EVIDENCE, HandoverRef, duplicate_mark, note
 from pushpull.ledger.tables import attempt, delivery, handover, wave
@@ -168,7 +169,8 @@ def _mark_repeat(connection: Connection, fact: DeliveryFact) -> None:
     later message's own fate.
     """
     (row,) = of_deliveries([fact.delivery])
-    later = connection.execute(select(delivery.c.handover_id, delivery.c.state).where(row)).one_or_none()
+    sent = select(delivery.c.handover_id, delivery.c.state).where(row, ~is_diverted(delivery.c.handover_id))
+    later = connection.execute(sent).one_or_none()
     if later is None or later.handover_id == fact.handover_id or later.state not in ACCEPTED_STATES:
         return
     never_left = connection.execute(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -56,6 +56,7 @@ class KnownDelivery:
     Args:
         handovers: those named by the reports that are truly this delivery's.
         handover_id: the latest; None when it never left.
+        diverted: those of these handovers that went to somebody else in a rehearsal.
     """
 
     handovers: frozenset[UUID]
@@ -64,12 +65,19 @@ class KnownDelivery:
     channel: str | None
     family: str
     handover_id: UUID | None
+    diverted: frozenset[UUID] = frozenset()
 
 
 def is_about(known: dict[Key, KnownDelivery], fact: DeliveryFact) -> bool:
     """Whether the fact is about one of these deliveries, and a handover of it."""
     row = known.get(fact.delivery)
     return row is not None and (fact.handover_id is None or fact.handover_id in row.handovers)
+
+
+def is_of_a_rehearsal(known: Mapping[Key, KnownDelivery], fact: DeliveryFact) -> bool:
+    """Whether the fact is about a message that went to somebody else: then it says nothing about the learner."""
+    row = known.get(fact.delivery)
+    return row is not None and (fact.handover_id or row.handover_id) in row.diverted
 
 
 def about_nothing_known(connection: Connection, facts: Sequence[DeliveryFact]) -> set[DeliveryFact]:
@@ -105,28 +113,42 @@ def known_deliveries(connection: Connection, facts: Sequence[DeliveryFact]) -> d
                 delivery.c.wave_id,
                 delivery.c.rotation,
                 delivery.c.learner_id,
+                handover.c.diverted_to,
                 wave.c.campaign_id,
                 delivery.c.state,
                 delivery.c.channel,
                 wave.c.family,
                 delivery.c.handover_id,
             )
-            .select_from(delivery.join(wave, wave.c.id == delivery.c.wave_id))
+            .select_from(
+                delivery.join(wave, wave.c.id == delivery.c.wave_id).outerjoin(
+                    handover, handover.c.id == delivery.c.handover_id
+                )
+            )
             .where(condition)
         )
-        for w, r, learner_id, *columns in rows:
-            found[w, r, learner_id] = KnownDelivery(frozenset(named.get((w, r, learner_id), ())), *columns)
+        for w, r, learner_id, diverted_to, *columns in rows:
+            handovers = named.get((w, r, learner_id), {})
+            diverted = {each for each, is_diverted in handovers.items() if is_diverted}
+            row = KnownDelivery(frozenset(handovers), *columns)
+            if diverted_to is not None and row.handover_id is not None:
+                diverted.add(row.handover_id)
+            found[w, r, learner_id] = replace(row, diverted=frozenset(diverted)) if diverted else row
     return found
 
 
-def _named_handovers(connection: Connection, facts: Sequence[DeliveryFact]) -> dict[Key, set[UUID]]:
-    """The handovers facts name, by delivery: those that there are, of its wave, around its learner."""
+def _named_handovers(connection: Connection, facts: Sequence[DeliveryFact]) -> dict[Key, dict[UUID, bool]]:
+    """The handovers facts name, by delivery: those that there are, of its wave, around its learner.
+
+    Returns:
+        For each, whether it was diverted.
+    """
     wanted = sorted({fact.handover_id for fact in facts if fact.handover_id is not None})
     rows: dict[UUID | None, Row[Any]] = {}
     for start in range(0, len(wanted), 500):
         chosen = handover.c.id.in_(wanted[start : start + 500])
         rows |= {row.id: row for row in connection.execute(select(handover).where(chosen))}
-    found: dict[Key, set[UUID]] = {}
+    found: dict[Key, dict[UUID, bool]] = {}
     for fact in facts:
         row = rows.get(fact.handover_id)
         if (
@@ -134,7 +156,7 @@ def _named_handovers(connection: Connection, facts: Sequence[DeliveryFact]) -> d
             and (row.wave_id, row.rotation) == (fact.wave_id, fact.rotation)
             and row.first_learner_id <= fact.learner_id <= row.last_learner_id
         ):
-            found.setdefault(fact.delivery, set()).add(row.id)
+            found.setdefault(fact.delivery, {})[row.id] = row.diverted_to is not None
     return found
 
 

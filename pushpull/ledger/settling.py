@@ -63,6 +63,9 @@ OPEN_TO_EVIDENCE = (
     DeliveryState.SKIPPED.value,
 )
 
+#: What becomes of a row whose message went to somebody else.
+_DIVERTED: dict[str, object] = {"state": DeliveryState.SKIPPED.value, "reason": Reason.DIVERTED.value}
+
 #: What an attempt is noted with when it is repeated without proof that it failed.
 REPEATED = "repeated"
 
@@ -75,13 +78,19 @@ _LONGEST_PAUSE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class HandoverRef:
-    """Which rows a handover is about."""
+    """Which rows a handover is about.
+
+    Args:
+        is_diverted: it went to somebody else (:mod:`pushpull.ledger.diverting`): only proof that it never left settles
+            its rows as it settles others; all else skips them.
+    """
 
     id: UUID
     wave_id: int
     rotation: int
     channel: str
     learner_ids: Sequence[int]
+    is_diverted: bool = False
 
     def unsettled(self) -> ColumnElement[bool]:
         """Its rows that still wait for an answer."""
@@ -113,12 +122,17 @@ class HandoverRef:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How many rows an answer settled, by outcome."""
+    """How many rows an answer settled, by outcome.
+
+    Args:
+        diverted: of a rehearsal, all whose message was not proven to have stayed here.
+    """
 
     accepted: int = 0
     rejected: int = 0
     not_sent: int = 0
     uncertain: int = 0
+    diverted: int = 0
 
 
 def duplicate_mark(*, before: int = 2) -> ColumnElement[str | None]:
@@ -179,6 +193,8 @@ def record(
     connection.execute(
         _count_outcomes(), {"of_handover": ref.id, "at_instant": recorded_at, "named": request_id, **more}
     )
+    if ref.is_diverted:
+        return Settled(not_sent=counts.pop("not_sent"), diverted=accepted + sum(counts.values()))
     return Settled(accepted=accepted, **counts)
 
 
@@ -187,7 +203,7 @@ def _lock_suppressed(connection: Connection, ref: HandoverRef, outcomes: Sequenc
     concerned = [
         learner_id
         for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
-        if isinstance(outcome, Rejected) and outcome.suppress
+        if isinstance(outcome, Rejected) and outcome.suppress and not ref.is_diverted
     ]
     if not concerned:
         return set()
@@ -203,6 +219,8 @@ def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome
         "lease_until": None,
         "settled_at": at,
     }
+    if ref.is_diverted:
+        values |= _DIVERTED
     accepted = {
         learner_id: outcome.provider_id
         for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
@@ -210,7 +228,7 @@ def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome
     }
     if not accepted:
         return 0
-    if len(accepted) == len(ref.learner_ids) and not any(accepted.values()):
+    if len(accepted) == len(ref.learner_ids) and not any(accepted.values()) and not ref.is_diverted:
         return connection.execute(_accept_all(), ref.parameters() | {"at_instant": at}).rowcount
     condition = ref.open_to_evidence()
     if any(accepted.values()):
@@ -287,7 +305,10 @@ def _settle(
         return _NAMES[type(outcome)], 0
     free: dict[str, object] = {"lease_until": None, "claimed_by": None}
     suppression: str | None = None
+    values: dict[str, object]
     match outcome:
+        case Rejected(reason) | Uncertain(reason) if ref.is_diverted:
+            values = {**_DIVERTED, "settled_at": now}
         case Rejected(reason, suppression):
             values = {"state": DeliveryState.REJECTED.value, "reason": Reason.PROVIDER_REFUSED.value, "settled_at": now}
         case NotSent(reason):

@@ -10,16 +10,21 @@ import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 
 from pushpull.db import reading
+from pushpull.learners.lists import in_texts
+from pushpull.learners.tables import learner
 from pushpull.ledger.couriers import Courier
-from pushpull.ledger.drain.options import DrainOptions, DrainResult, Step
+from pushpull.ledger.diverting import Diversion, diversion
+from pushpull.ledger.drain.options import NOBODY_TO_DIVERT_TO, DrainOptions, DrainResult, Step
 from pushpull.ledger.drain.worker import Worker
 from pushpull.ledger.handovers import Recheck
 from pushpull.ledger.shards import Shard
+from pushpull.ledger.switches import switches
 from pushpull.ledger.terms import Terms
 
 __all__ = ["DrainOptions", "DrainResult", "Step", "drain"]
@@ -42,16 +47,21 @@ def drain(
     """Send everything of a shard that is due.
 
     Args:
+        shard: of a pilot, only its guests are sent to.
         rules: the wave's terms; ``rules.as_of`` is the campaign's clock.
         on_step: told after each step how many deliveries it was about, for progress bars and crash tests.
         monotonic: seconds on a clock that never jumps.
         sleep: waits for turns at a provider, in seconds.
     """
     _spare_the_collector()
-    with reading(engine) as connection:
-        recheck = Recheck(connection, rules, options.caps)
     result = DrainResult()
-    worker = Worker(engine, recheck, courier, options, result, on_step, monotonic, sleep)
+    with reading(engine) as connection:
+        allowed = _as_switched(connection, shard, rules, options, result)
+        if allowed is None:
+            return result
+        shard, to = allowed
+        recheck = Recheck(connection, rules, options.caps)
+    worker = Worker(engine, recheck, courier, options, result, on_step, monotonic, sleep, diversion=to)
     if options.senders == 1:
         worker.work(shard)
         return result
@@ -60,6 +70,30 @@ def drain(
         for sending in [pool.submit(worker.work, shard) for _ in range(options.senders)]:
             sending.result()
     return result
+
+
+def _as_switched(
+    connection: Connection, shard: Shard, rules: Terms, options: DrainOptions, result: DrainResult
+) -> tuple[Shard, Diversion | None] | None:
+    """What of a shard may be sent as everything is set, and to whom else it goes; None: nothing now."""
+    now_set = switches(connection)
+    if now_set.is_paused or now_set != options.switches:
+        result.leave(now_set)
+        return None
+    if now_set.guests:
+        guests = connection.execute(select(learner.c.id).where(in_texts(learner.c.external_id, now_set.guests)))
+        invited = set(guests.scalars())
+        only = tuple(sorted(invited.intersection(shard.only) if shard.only else invited))
+        if not only:
+            return None
+        shard = replace(shard, only=only)
+    if not now_set.override_recipient:
+        return shard, None
+    to = diversion(connection, now_set.override_recipient, rules.spec)
+    if to is None:
+        result.stopped = NOBODY_TO_DIVERT_TO
+        return None
+    return shard, to
 
 
 @cache

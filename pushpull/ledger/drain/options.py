@@ -11,6 +11,11 @@ from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.settling import Settled
 from pushpull.ledger.switches import Switches
+from pushpull.ledger.vocabulary import Reason
+
+#: Why a drain was left, where a switch and not the wave's own status did it.
+EVERYTHING_PAUSED = "everything is paused"
+NOBODY_TO_DIVERT_TO = "the override recipient is no active learner"
 
 
 class Step(StrEnum):
@@ -67,8 +72,9 @@ class DrainResult:
         stopped: why the wave was left, by a person's or a stop signal's word.
         paused: why channels were left for a person, by channel; the others went on.
         deferred: why channels were left for a while, by channel.
-        has_more: the time was up before everything due was sent.
+        has_more: the time was up, or a switch was set otherwise, before everything due was sent.
         gave_way: before that, because something else has become due.
+        is_switched: a switch was set otherwise: what is due goes by the new ones.
     """
 
     accepted: int = 0
@@ -82,6 +88,7 @@ class DrainResult:
     deferred: dict[str, str] = field(default_factory=dict)
     has_more: bool = False
     gave_way: bool = False
+    is_switched: bool = False
 
     def add(self, settled: Settled) -> None:
         """Count one settled handover."""
@@ -89,3 +96,12 @@ class DrainResult:
         self.rejected += settled.rejected
         self.not_sent += settled.not_sent
         self.uncertain += settled.uncertain
+        if settled.diverted:
+            self.skipped[Reason.DIVERTED.value] += settled.diverted
+
+    def leave(self, now_set: Switches) -> None:
+        """Note that the switches ended the drain."""
+        if now_set.is_paused:
+            self.stopped = EVERYTHING_PAUSED
+        else:
+            self.is_switched = self.has_more = True

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from threading import Lock
 from typing import TypeGuard
 from uuid import uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pushpull.db import database_now, reading, writing
 from pushpull.ledger.campaigns import hold_campaign, pause_channel
-from pushpull.ledger.claims import Batch, claim, put_back, skip_unwritten
+from pushpull.ledger.claims import Batch, claim, put_back, skip
 from pushpull.ledger.couriers import Courier, NotReadyError
+from pushpull.ledger.diverting import Diversion
 from pushpull.ledger.drain.options import DrainOptions, DrainResult, Step
 from pushpull.ledger.handovers import Handover, Intent, Recheck, intend, most_requests
 from pushpull.ledger.outcomes import (
@@ -35,6 +36,7 @@ from pushpull.ledger.pacing import LEAD, LONGEST_WAIT, OTHERS_FIRST, take_turn, 
 from pushpull.ledger.settling import HandoverRef, record
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.stopping import stop_signal
+from pushpull.ledger.switches import held_switches
 from pushpull.ledger.vocabulary import Reason
 
 #: A handover that begins later than its slots end, and so many seconds, has lost its turn.
@@ -64,10 +66,13 @@ class Worker:
         on_step: Callable[[Step, int], None],
         monotonic: Callable[[], float],
         sleep: Callable[[float], None],
+        *,
+        diversion: Diversion | None = None,
     ) -> None:
         self._engine, self._recheck, self._rules = engine, recheck, recheck.rules
         self._courier, self._options, self._result = courier, options, result
         self._on_step, self._monotonic, self._sleep = on_step, monotonic, sleep
+        self._diversion = diversion
         self._callers: ThreadPoolExecutor | None = None
         self._lock = Lock()
         self._until = monotonic() + options.slice.total_seconds() if options.slice else None
@@ -94,11 +99,12 @@ class Worker:
                     continue
                 cursor = claimed.last
                 self._deliver(claimed)
-            if self._result.stopped:
+            if self._result.stopped or self._result.is_switched:
                 return
 
     def _is_over(self, channel: str) -> bool:
-        return bool(self._result.stopped) or channel in self._result.paused or channel in self._result.deferred
+        own = self._result
+        return bool(own.stopped) or own.is_switched or channel in own.paused or channel in own.deferred
 
     def _wait(self, channel: str, wait: _Wait) -> None:
         """Wait in place where it is short, else leave the channel to a later drain."""
@@ -130,9 +136,10 @@ class Worker:
                 only=shard.only,
                 at=self._options.send_at,
             )
-        if batch is not None:
-            self._on_step(Step.CLAIMED, len(batch.rows))
-        return batch
+        if batch is None:
+            return None
+        self._on_step(Step.CLAIMED, len(batch.rows))
+        return replace(batch, diverted_to=self._diversion.learner_id) if self._diversion else batch
 
     def _turn(self, batch: Batch) -> tuple[float, float] | None:
         """Take a turn at the provider for a batch that is written; wait for it where it is worth waiting.
@@ -161,6 +168,9 @@ class Worker:
 
     def _deliver(self, batch: Batch) -> None:
         """Write, intend, call and record one batch."""
+        if self._diversion is not None and batch.channel not in self._diversion.channels:
+            self._skip_diverted(batch)
+            return
         messages = self._write(batch)
         turn = self._turn(batch)
         if turn is None:
@@ -210,11 +220,34 @@ class Worker:
         unwritten = [row.learner_id for row in batch.rows if row.learner_id not in messages]
         if unwritten:
             with writing(self._engine) as connection:
-                skipped = skip_unwritten(connection, batch, unwritten, at=self._rules.as_of)
+                skipped = skip(connection, batch, unwritten, Reason.RENDER_FAILED, at=self._rules.as_of)
             with self._lock:
                 self._result.skipped[Reason.RENDER_FAILED.value] += skipped
         self._on_step(Step.WRITTEN, len(messages))
         return messages
+
+    def _skip_diverted(self, batch: Batch) -> None:
+        """The one who rehearses cannot be reached over this channel: a rehearsal ends here for its learners."""
+        everybody = [row.learner_id for row in batch.rows]
+        with writing(self._engine) as connection:
+            if not self._is_set_as_before(connection, batch):
+                return
+            skipped = skip(connection, batch, everybody, Reason.DIVERTED, at=self._rules.as_of)
+        with self._lock:
+            self._result.skipped[Reason.DIVERTED.value] += skipped
+
+    def _is_set_as_before(self, connection: Connection, batch: Batch) -> bool:
+        """Whether the switches are still those the drain began with, and stay so until this transaction ends.
+
+        Otherwise the batch goes back, and the drain ends.
+        """
+        now_set = held_switches(connection)
+        if now_set == self._options.switches:
+            return True
+        put_back(connection, batch)
+        with self._lock:
+            self._result.leave(now_set)
+        return False
 
     def _intend(self, batch: Batch, messages: Mapping[int, object]) -> Intent:
         size = self._courier.request_size(batch.channel)
@@ -229,6 +262,8 @@ class Worker:
             except (ChannelStopped, NotReadyError) as error:
                 return self._give_back(batch, error)
         with writing(self._engine) as connection:
+            if not self._is_set_as_before(connection, batch):
+                return Intent()
             signal = stop_signal(connection, self._rules.campaign_id)
             if signal:
                 hold_campaign(connection, self._rules.spec.campaign_key, why=signal, at=self._rules.as_of)
@@ -301,7 +336,14 @@ class Worker:
         return outcomes, why_stopped
 
     def _record(self, batch: Batch, handover: Handover, outcomes: Sequence[Outcome], why_stopped: str | None) -> None:
-        ref = HandoverRef(handover.id, batch.wave_id, batch.rotation, batch.channel, handover.learner_ids)
+        ref = HandoverRef(
+            handover.id,
+            batch.wave_id,
+            batch.rotation,
+            batch.channel,
+            handover.learner_ids,
+            is_diverted=handover.diverted_to is not None,
+        )
         now = self._rules.as_of
         waits = {each.retry_at for each in outcomes if _asks_to_wait(each)}
         with writing(self._engine) as connection:
