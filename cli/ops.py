@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -16,10 +17,12 @@ from cli.common import AsOf, Campaign, DryRun, Wave, Who, Why, here, out, tell
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from pushpull.learners.segments import Segment
+
 waves = typer.Typer(no_args_is_help=True, help="Look at waves, release held ones, re-run cohorts.")
 campaigns = typer.Typer(no_args_is_help=True, help="Begin, pause, resume or cancel a campaign.")
-#: As pushpull.ledger.rotations.CohortKind has them; a segment is too long for a command line.
-_Cohort = Literal["failed", "parked", "missed", "joined_since", "learners"]
+#: As pushpull.ledger.rotations.CohortKind has them.
+_Cohort = Literal["failed", "parked", "missed", "joined_since", "learners", "segment"]
 
 parked = typer.Typer(no_args_is_help=True, help="Deliveries nobody knows the outcome of: a person decides.")
 replies = typer.Typer(no_args_is_help=True, help="Replies that read like a refusal: a person says what was meant.")
@@ -81,22 +84,45 @@ def rerun_wave(
     wave: Wave,
     why: Why,
     who: Who,
-    cohort: Annotated[_Cohort, typer.Option(help='Whom it is for; "learners" takes --learner.')] = "failed",
+    cohort: Annotated[
+        _Cohort, typer.Option(help='Whom it is for; "learners" takes --learner, "segment" takes --segment.')
+    ] = "failed",
     learner: Annotated[list[str] | None, typer.Option(help="External id, for the cohort learners.")] = None,
+    segment: Annotated[
+        Path | None,
+        typer.Option(help="YAML or JSON file with a segment as in a campaign file, for the cohort segment."),
+    ] = None,
     as_of: AsOf = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Plan a wave again for exactly the learners who need it."""
+    """Plan a wave again for exactly the learners who need it, and show what that changes."""
     from flows.parameters import moment
+    from pushpull.insights.rerun import rows
     from pushpull.ledger.rotations import Cohort, CohortKind
-    from tasks.rerun import rerun_cohort
+    from tasks.rerun import report_rerun, rerun_cohort
 
     here()
-    chosen = Cohort(kind=CohortKind(cohort), external_ids=tuple(learner or ()))
+    chosen = Cohort(
+        kind=CohortKind(cohort), external_ids=tuple(learner or ()), segment=_segment_in(segment) if segment else None
+    )
     result = rerun_cohort(campaign, wave, chosen, moment(as_of), reason=why, requested_by=who, dry_run=dry_run)
-    skipped = ", ".join(f"{count} {reason}" for reason, count in result.by_reason.items()) or "nobody"
-    number = f"rotation {result.rotation}" if result.rotation is not None else "no rotation made"
-    tell(f"{number}: {result.planned} will be sent to, skipped: {skipped}")
+    if result.changes:
+        table = Table("before", "now", "learners")
+        for before, after, count in rows(result.changes):
+            table.add_row(escape(before), escape(after), f"{count:,}")
+        out.print(table)
+    for sentence in report_rerun(campaign, wave, chosen, result, dry_run=dry_run):
+        tell(sentence)
+
+
+def _segment_in(file: Path) -> Segment:
+    from content.source import read_yaml
+    from pushpull.learners.segments import SegmentError, parse_segment
+
+    try:
+        return parse_segment(read_yaml(file).data)
+    except SegmentError as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="--segment") from error
 
 
 def _campaign_command(verb: str, text: str) -> None:

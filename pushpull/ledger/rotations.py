@@ -209,9 +209,13 @@ def _rotate(
     connection.execute(update(wave).where(wave.c.id == wave_id).values(finished_at=None, reached_recorded_at=None))
     record(connection, at=as_of, who=requested_by, what="cohort re-run", subject=f"{row.key} #{number}", why=reason)
     result = _result(connection, row.key, wave_id, number, cohort)
-    ask_if_large(connection, wave_id, number, planned=result.planned, spec=rules.spec, at=as_of)
+    asks = ask_if_large(connection, wave_id, number, planned=result.planned, spec=rules.spec, at=as_of)
     unchanged = left_as_they_are(connection, wave_id, number, _asked_for(connection, rules, wave_id, cohort))
-    return replace(result, changes=(*written(connection, wave_id, number), *unchanged))
+    return replace(
+        result,
+        status=WaveStatus.HELD if asks else result.status,
+        changes=(*written(connection, wave_id, number), *unchanged),
+    )
 
 
 def _why_not(key: str, status: str) -> str:

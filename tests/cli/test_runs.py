@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,9 +130,12 @@ def test_a_wave_is_run_again_for_those_who_joined_since(launched: Command, ledge
     again = ("wave", "rerun", CAMPAIGN, ANNOUNCEMENT, *WHY, "--as-of", "2026-01-13T08:00+01:00")
     dry = launched(*again, "--cohort", "joined_since", "--dry-run")
     assert dry.code == 0
-    assert "no rotation made" in dry.out
+    assert "Nothing was written" in dry.out
+    assert "not in it" in dry.out
+    assert _states(ledger, delivery.c.rotation == 1) == {}
     said = launched(*again, "--cohort", "joined_since")
-    assert "rotation 1: " in said.out
+    assert "Rotation 1: 1 will be sent to, 0 will not." in said.out
+    assert "gets it by e-mail" in said.out
     with reading(ledger) as connection:
         assert connection.execute(select(rotation.c.requested_by).where(rotation.c.rotation == 1)).scalar_one() == "ada"
     assert sum(_states(ledger, delivery.c.rotation == 1).values()) == 1
@@ -139,6 +143,34 @@ def test_a_wave_is_run_again_for_those_who_joined_since(launched: Command, ledge
     assert chosen.code == 0
     assert "external_ids" in launched(*again, "--cohort", "learners").error
     assert launched(*again, "--cohort", "everybody").code == 2
+
+
+def test_a_wave_is_sent_again_to_a_segment_from_a_file(launched: Command, ledger: Engine, tmp_path: Path) -> None:
+    launched("run", "dispatch", *MORNING)
+    again = ("wave", "rerun", CAMPAIGN, ANNOUNCEMENT, *WHY, "--as-of", "2026-01-13T08:00+01:00", "--cohort", "segment")
+    (tmp_path / "german.yaml").write_text("field: preferred_language\nis: de\n")
+    (tmp_path / "german.json").write_text('{"field": "preferred_language", "is": "de"}')
+    dry = launched(*again, "--segment", "german.json", "--dry-run")
+    real = launched(*again, "--segment", "german.yaml")
+    shown = [line for line in dry.out.splitlines() if "│" in line]
+    assert shown
+    assert shown == [line for line in real.out.splitlines() if "│" in line]
+    assert sum(_states(ledger, delivery.c.rotation == 1).values()) == 3  # e1, e5, e9
+    assert "segment" in launched(*again).error
+    (tmp_path / "wrong.yaml").write_text("feild: preferred_language\n")
+    wrong = launched(*again, "--segment", "wrong.yaml")
+    assert wrong.code == 2
+    assert "feild" in wrong.err
+    assert "cannot be read" in launched(*again, "--segment", "nowhere.yaml").error
+
+
+def test_external_ids_that_nobody_has_are_told_by_their_place(launched: Command, ledger: Engine) -> None:
+    launched("run", "dispatch", *MORNING)
+    chosen = ("--cohort", "learners", "--learner", "nobody", "--learner", "e1", "--learner", "nobody-else")
+    said = launched("wave", "rerun", CAMPAIGN, ANNOUNCEMENT, *WHY, "--as-of", "2026-01-13T08:00+01:00", *chosen)
+    assert said.code == 0
+    assert "2 of 3 external ids belong to nobody: by their place in the list, 1, 3." in said.out
+    assert sum(_states(ledger, delivery.c.rotation == 1).values()) == 1
 
 
 def test_channels_are_listed_and_resumed(launched: Command, ledger: Engine) -> None:
