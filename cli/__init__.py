@@ -15,6 +15,7 @@ from rich.table import Table
 
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
+from cli.deploying import deploy, undeploy
 from cli.errors import in_words
 from cli.imports import imports
 from cli.ops import campaigns, parked, replies, waves
@@ -36,6 +37,8 @@ for _name, _group in {
     "sandbox": sandbox,
 }.items():
     app.add_typer(_group, name=_name)
+for _command in (deploy, undeploy):
+    app.command()(_command)
 
 
 def main() -> None:

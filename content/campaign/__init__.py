@@ -8,7 +8,7 @@ What the messages say is in `templates/messages`.
 from content.campaign.calendar import UnknownWaveError, campaign_spec, goal_due_dates, series_of, stage_waves, waves_on
 from content.campaign.loading import campaign_keys, load_campaign
 from content.campaign.model import STAGES, Campaign, Goal, Stage, Wave
-from content.campaign.timetable import Recurrence, is_safe, timetable
+from content.campaign.timetable import Recurrence, is_safe, rule_in_words, timetable
 from content.campaign.when import When
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "goal_due_dates",
     "is_safe",
     "load_campaign",
+    "rule_in_words",
     "series_of",
     "stage_waves",
     "timetable",

@@ -17,6 +17,10 @@ from pushpull.ledger import timing
 SAFE_FROM, SAFE_UNTIL = time(5), time(22)
 #: As RFC 5545 writes them; Monday is 0.
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_SPOKEN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_STAMP = "%Y%m%dT%H%M%S"
+#: What the rules of this module hold.
+_WRITTEN = {"DTSTART", "FREQ", "COUNT", "INTERVAL", "WKST", "BYDAY", "UNTIL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,37 @@ def is_safe(at: time, timezone: str, year: int) -> bool:
     return len({noon.time() for noon in noons}) == 1
 
 
+def rule_in_words(rule: str) -> str:
+    """A rule as a person says it, e.g. "Mon, Thu at 05:05 until 22 Feb 2026"; one of another form as it stands."""
+    fields = _fields(rule)
+    weekdays = fields.get("BYDAY", "").split(",")
+    if set(fields) - _WRITTEN or "DTSTART" not in fields or not set(weekdays) <= {*_WEEKDAYS, ""}:
+        return " ".join(rule.split())
+    try:  # local times: the zone stands beside the rule
+        first = datetime.strptime(fields["DTSTART"], _STAMP)  # noqa: DTZ007
+        last = datetime.strptime(fields["UNTIL"], _STAMP) if "UNTIL" in fields else None  # noqa: DTZ007
+    except ValueError:
+        return " ".join(rule.split())
+    if "BYDAY" not in fields:
+        return f"once, {first:%a %d %b %Y at %H:%M}"
+    often = "" if fields.get("INTERVAL", "1") == "1" else f" of every {fields['INTERVAL']} weeks"
+    numbers = [_WEEKDAYS.index(each) for each in weekdays]
+    days = ", ".join(_SPOKEN[each] for each in numbers)
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        days = f"{_SPOKEN[numbers[0]]} to {_SPOKEN[numbers[-1]]}"
+    end = f" until {last:%d %b %Y}" if last else ""
+    return f"{days}{often} at {first:%H:%M}, from {first:%d %b %Y}{end}"
+
+
+def _fields(rule: str) -> dict[str, str]:
+    found = {}
+    for line in rule.splitlines():
+        name, _, value = line.partition(":")
+        parts = [part.partition("=") for part in value.split(";")] if name == "RRULE" else [(name, "=", value)]
+        found.update({part: said for part, _, said in parts})
+    return found
+
+
 def _recurrence(campaign: Campaign, stage: str, wave: Wave) -> Recurrence | None:
     happens = wave_days(campaign, wave)
     if not happens:
@@ -74,11 +109,11 @@ def _recurrence(campaign: Campaign, stage: str, wave: Wave) -> Recurrence | None
     if wave.when.after_start is not None:
         parts = ["FREQ=DAILY", "COUNT=1"]
     else:  # UNTIL is local like DTSTART, which names no zone either
-        parts = [*_weekly(campaign, wave, ahead), f"UNTIL={datetime.combine(days[-1], at):%Y%m%dT%H%M%S}"]
+        parts = [*_weekly(campaign, wave, ahead), f"UNTIL={datetime.combine(days[-1], at):{_STAMP}}"]
     return Recurrence(
         stage=stage,
         wave=wave.key,
-        rule=f"DTSTART:{datetime.combine(days[0], at):%Y%m%dT%H%M%S}\nRRULE:{';'.join(parts)}",
+        rule=f"DTSTART:{datetime.combine(days[0], at):{_STAMP}}\nRRULE:{';'.join(parts)}",
         timezone=campaign.timezone,
         days_ahead=ahead,
         days=days,
