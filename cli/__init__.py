@@ -158,11 +158,24 @@ def preview(
 
 
 @app.command()
-def preflight(campaign: Campaign) -> None:
+def preflight(
+    campaign: Campaign,
+    wave: Annotated[str, typer.Option(help="Key of a planned wave: its briefing, as the Prefect UI shows it.")] = "",
+    as_of: AsOf = "",
+) -> None:
     """Check all that a campaign's messages need in order to arrive; exit code 1 when a wave would be held."""
     from tasks.preflight import findings_for
 
     here()
+    if wave:
+        from rich.markdown import Markdown
+
+        from flows.parameters import moment
+        from tasks.brief import briefing_by_key
+
+        briefed = briefing_by_key(campaign, wave, moment(as_of))
+        out.print(Markdown(briefed.as_markdown()))
+        raise SystemExit(any(remark.is_error for remark in briefed.remarks))
     findings = findings_for(campaign)
     for finding in findings:
         tell(f"{finding.severity}: {finding.message}")
