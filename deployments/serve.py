@@ -88,7 +88,8 @@ class _Place:
         began = time.monotonic()
         (self.home / "logs").mkdir(exist_ok=True)
         self.say("starting the Prefect server …")
-        web, variables = f"http://127.0.0.1:{self.web_port}", {}
+        web = f"http://127.0.0.1:{self.web_port}"
+        variables: Mapping[str, str] = {}
         server = self._started(start_server(self._with_key(), self.port, log=self._log("server")))
         if self.providers_port:
             log = self._log("providers")
@@ -234,14 +235,10 @@ def start_worker(environment: Mapping[str, str], *, health_port: int = 0, log: P
     """Start a worker of the pool: it runs flows as processes of this machine.
 
     Args:
-        health_port: where it says that it is well; 0: nowhere.
+        health_port: where it says that it is well; 0: anywhere.
     """
-    command = [tool("prefect"), "worker", "start", "--pool", POOL]
-    if health_port:
-        command.append("--with-healthcheck")
-        where = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": str(health_port)}
-        environment = {**environment, **where}
-    return start("the worker", command, environment, log=log)
+    where = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": str(health_port)}
+    return start("the worker", [sys.executable, "-m", "deployments.prefect_worker"], {**environment, **where}, log=log)
 
 
 def start_web_app(environment: Mapping[str, str], port: int, *, log: Path | None = None) -> Service:
