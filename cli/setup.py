@@ -75,3 +75,27 @@ def set_up_blocks(
         tell(f"set PUSHPULL_CREDENTIALS_BLOCK={name} wherever Pushpull runs, and take the variables away")
     else:
         tell("no credentials are set in PUSHPULL_ variables: fill in the blocks in the Prefect UI")
+
+
+@setup.command("prefect")
+def set_up_prefect(
+    notify: Annotated[
+        str,
+        typer.Option(help="Block that tells people what automations find, e.g. slack-webhook/ops; empty: as it is."),
+    ] = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Make the automations, switches, work pool and block types on the Prefect server; again changes nothing."""
+    import asyncio
+
+    from deployments.furnishing import furnish
+    from pushpull.db import reading
+    from pushpull.ledger.switches import switches
+
+    with reading(here().engine) as connection:
+        present = switches(connection)
+    done = asyncio.run(furnish(present, notify=notify, dry_run=dry_run))
+    for what, outcome in done.items():
+        tell(f"{what}: {'would be ' if dry_run and outcome != 'there already' else ''}{outcome}")
+    if not notify and "made" in done.values():
+        tell("to be told by a message: make a notification block in the Prefect UI, then `--notify TYPE/NAME`")
