@@ -40,6 +40,7 @@ from pushpull.ledger.preflight import (
 from pushpull.ledger.provider_objects import unsubscribe_groups
 from pushpull.ledger.vocabulary import HoldReason, MessageClass
 from pushpull.settings import names_in
+from tasks.approve import as_approved
 from tasks.installation import Installation, installation, log
 from tasks.publish import publish_table
 from tasks.step import step
@@ -115,9 +116,10 @@ def preflight(wave_ids: Sequence[int], as_of: datetime) -> list[int]:
 
 
 def cleared(waves: Sequence[DueWave], as_of: datetime) -> list[DueWave]:
-    """Those of these waves that may be sent; the others are held now."""
-    held = set(preflight(sorted({wave.wave_id for wave in waves}), as_of)) if waves else set()
-    return [wave for wave in waves if wave.wave_id not in held]
+    """Those of these waves that may be sent: as they were approved, and in order. The others are held now."""
+    approved = as_approved(waves, as_of)
+    held = set(preflight(sorted({wave.wave_id for wave in approved}), as_of)) if approved else set()
+    return [wave for wave in approved if wave.wave_id not in held]
 
 
 def findings_for(campaign_key: str, as_of: datetime | None = None) -> list[Finding]:

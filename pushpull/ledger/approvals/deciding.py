@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from pushpull.ledger.approvals.capping import drop_over_caps
 from pushpull.ledger.approvals.errors import (
@@ -16,7 +16,7 @@ from pushpull.ledger.approvals.errors import (
 )
 from pushpull.ledger.approvals.question import Question, normalised, question
 from pushpull.ledger.campaigns import open_wave, put_question, record
-from pushpull.ledger.tables import approval
+from pushpull.ledger.tables import approval, wave
 from pushpull.ledger.vocabulary import Decision, HoldReason, WaveStatus
 
 
@@ -120,11 +120,14 @@ def settle(connection: Connection, wave_id: int, content_hash: str, *, who: str,
     return Decided(asked, is_released=True, not_approved=dropped)
 
 
-def ask_again(connection: Connection, wave_id: int, *, why: str, at: datetime) -> None:
-    """Let a rejected wave ask again: its content is another now."""
-    put_question(
-        connection, wave_id, HoldReason.APPROVAL, who="pushpull", what=f"wave {WaveStatus.HELD.value}", why=why, at=at
-    )
+def ask_again(connection: Connection, wave_id: int, *, at: datetime) -> None:
+    """Let a rejected wave ask again: its content is another now. One that asks already goes on asking."""
+    rejected = connection.execute(
+        select(wave.c.id).where(wave.c.id == wave_id, wave.c.status_reason == HoldReason.REJECTED.value)
+    ).scalar_one_or_none()
+    if rejected is not None:
+        what, why = f"wave {WaveStatus.HELD.value}", "its content is not what was rejected"
+        put_question(connection, wave_id, HoldReason.APPROVAL, who="pushpull", what=what, why=why, at=at)
 
 
 def _keep(

@@ -127,7 +127,7 @@ def question(connection: Connection, wave_id: int, content: str, *, at: datetime
     return unsettled[0] if unsettled else asked[0]
 
 
-def _standing(row: Row[Any]) -> str:
+def _standing(row: Any) -> str:
     return f"{row.status} ({row.status_reason})" if row.status_reason else str(row.status)
 
 
@@ -172,7 +172,7 @@ def _about(
     decided: Sequence[Row[Any]],
     *,
     wave_id: int,
-    row: Row[Any],
+    row: Any,
     spec: WaveSpec,
     content: str,
     is_rejected: bool,
