@@ -7,23 +7,25 @@ sending, is held for a person. It can be killed, run twice or run at once with i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from prefect import flow
 
 from flows.parameters import moment
-from pushpull.ledger.drain import DrainResult
+from flows.sending import Sending
 from pushpull.ledger.due import DueWave
 from pushpull.ledger.results import WaveResult
-from pushpull.ledger.terms import Terms
+from tasks.approve import ask_for_approvals
 from tasks.callbacks import fold_callbacks
-from tasks.deliver import close_waves, drain_shard, find_ahead, find_due, shards_of
+from tasks.deliver import close_waves, find_ahead, find_due
+from tasks.installation import log
 from tasks.preflight import cleared
+from tasks.publish import name_run
 from tasks.reconcile import reap_silent, settle_uncertain
-from tasks.report import report_waiting, report_waves
+from tasks.report import report_changes, report_waiting, report_waves
+from tasks.switches import read_switches
 
 
-@flow(name="dispatch", persist_result=False, log_prints=False)
+@flow(name="dispatch", flow_run_name="dispatch: nothing due yet", persist_result=False, log_prints=False)
 async def dispatch(
     as_of: str = "",
     dry_run: bool = False,
@@ -42,47 +44,31 @@ async def dispatch(
         fold_callbacks(now)
         reap_silent()
         settle_uncertain(now)
-    due = find_due(now, hold_late=not dry_run and not cohort)
+        ask_for_approvals(now)
+    sending = Sending(as_of=as_of, cohort=cohort, switches=read_switches())
+    due = find_due(now, hold_late=not dry_run and sending.only is None)
     if dry_run:
         return report_waves(sorted({wave.wave_id for wave in due}))
-    due = cleared(due, now)
-    broken: dict[int, Exception] = {}
-    for wave in cleared(find_ahead(now), now):
-        _drained(wave, wave.rules, cohort, broken, is_ahead=True)
-    touched: set[int] = set()
-    has_more = True
-    while has_more:  # drains end after a while, so that what is more important by then goes first
-        touched |= {wave.wave_id for wave in due}
-        drained = []
-        for wave in due:  # those before it may have taken a while, and nobody is written to at night
-            rules = replace(wave.rules, as_of=moment(as_of, live=True))
-            drained += _drained(wave, rules, cohort, broken)
-        has_more = any(result.has_more for result in drained)
-        if has_more:
-            now = moment(as_of, live=True)
-            due = cleared(find_due(now, hold_late=not cohort), now)
-    if touched:
+    if sending.switches.is_paused:
+        log.warning("everything is paused: %d waves are due, and nothing is sent", len({wave.wave_id for wave in due}))
+        name_run("everything is paused")
+    else:
+        if due:
+            name_run(f"send {in_words(due)}")
+        sending.ahead(cleared(find_ahead(now), now))
+        sending.in_rounds(cleared(due, now), now)
+    if sending.touched:
         close_waves(now)
     report_waiting()
-    results = report_waves(sorted(touched))
-    if broken:  # the run fails, so that somebody looks; what could be sent was
-        raise next(iter(broken.values()))
+    report_changes(now)
+    results = report_waves(sorted(sending.touched))
+    for failure in sending.broken.values():  # the run fails, so that somebody looks; what could be sent was
+        raise failure
     return results
 
 
-def _drained(
-    wave: DueWave, rules: Terms, cohort: Sequence[str], broken: dict[int, Exception], *, is_ahead: bool = False
-) -> list[DrainResult]:
-    """Drain a wave's shards. One that fails keeps no other wave waiting, and is not tried again in this run.
-
-    Args:
-        rules: the wave's, as of when it is sent.
-        broken: why waves failed, by id.
-    """
-    if wave.wave_id in broken:
-        return []
-    try:
-        return drain_shard.for_each([(shard, rules, is_ahead) for shard in shards_of(wave, cohort)])
-    except Exception as error:  # noqa: BLE001  # told at the end of the run
-        broken[wave.wave_id] = error
-        return []
+def in_words(waves: Sequence[DueWave]) -> str:
+    """Which waves, e.g. ``two-minutes-a-day: launch.announcement@2026-01-12 + 2 more``."""
+    keys = list(dict.fromkeys((wave.rules.spec.campaign_key, wave.rules.spec.key) for wave in waves))
+    campaign, key = keys[0]
+    return f"{campaign}: {key}" + (f" + {len(keys) - 1} more" if len(keys) > 1 else "")

@@ -16,7 +16,9 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from tasks.installation import log
 
@@ -54,8 +56,20 @@ def publish_link(*, key: str, link: str, text: str, description: str) -> None:
     _publish(create_link_artifact, key=key, link=link, link_text=text, description=description)
 
 
+def name_run(name: str) -> None:
+    """Give the run this is in another name, once it is known what it does."""
+    run = FlowRunContext.get()
+    if run is None or run.flow_run is None or run.flow_run.name == name:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_name(run.flow_run.id, name)
+    except Exception as error:  # noqa: BLE001  # Prefect's client raises whatever its server or the network did
+        log.warning("the run keeps its name", extra={"error": type(error).__name__})
+
+
 class Progress:
-    """A bar that fills; made when first set.
+    """A bar that fills; made when first set, and left as it is once Prefect does not answer: sending must not wait.
 
     Args:
         key: of the artifact.
@@ -65,6 +79,7 @@ class Progress:
     def __init__(self, *, key: str, description: str) -> None:
         self._key, self._description = key, description
         self._id: UUID | None = None
+        self._is_given_up = False
 
     def show(self, percent: float) -> None:
         """Set it.
@@ -72,12 +87,16 @@ class Progress:
         Args:
             percent: 0 to 100.
         """
+        if self._is_given_up or not in_a_run():
+            return
         value = min(100.0, max(0.0, percent))
-        if self._id is None:
-            made = _publish(create_progress_artifact, progress=value, key=self._key, description=self._description)
-            self._id = cast(UUID | None, made)
-        else:
-            _publish(update_progress_artifact, artifact_id=self._id, progress=value)
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            if self._id is None:
+                made = _publish(create_progress_artifact, progress=value, key=self._key, description=self._description)
+                self._id = cast(UUID | None, made)
+            else:
+                made = _publish(update_progress_artifact, artifact_id=self._id, progress=value)
+        self._is_given_up = made is None
 
 
 def _publish(make: Callable[..., Any], **what: object) -> object:
