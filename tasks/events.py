@@ -27,6 +27,7 @@ class Event(StrEnum):
     CAMPAIGN_STOPPED = "pushpull.campaign.stopped"  # a stop threshold was reached
     CHANNEL_STOPPED = "pushpull.channel.stopped"  # it cannot send until a person resumes it
     PERSON_NEEDED = "pushpull.person.needed"
+    DECIDED = "pushpull.person.decided"  # somebody decided something, by the form of the decide deployment
 
 
 def announce(event: Event, *, about: str, name: str, payload: Mapping[str, object] | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from datetime import datetime
 from threading import Thread
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from pushpull.db import database_now, reading, writing
-from pushpull.ledger.switches import Switches, follow, switches
+from pushpull.ledger.switches import Switches, follow, kept_value, set_switch, switches
 from pushpull.ledger.vocabulary import SwitchName
 from tasks.installation import Installation, installation, log
 from tasks.step import step
@@ -60,15 +61,36 @@ def copy_variables(here: Installation) -> bool:
     return True
 
 
-def set_variable(name: SwitchName, value: object) -> bool:
-    """Let a switch's Variable say what the ledger says, where a server is configured.
+class VariableNotSetError(RuntimeError):
+    """The ledger has a switch's new value, and Prefect's Variable the former one."""
+
+    def __init__(self, name: SwitchName) -> None:
+        super().__init__(
+            f"the switch is set, but the Prefect server did not take it: as soon as it answers, its Variable "
+            f"{VARIABLES[name]} undoes that; do this again then, or correct the Variable"
+        )
+
+
+def set_everywhere(name: SwitchName, value: object, *, who: str, why: str, at: datetime) -> bool:
+    """Set a switch in the ledger and, where a server is configured, in its Variable, so that both say the same.
+
+    Args:
+        value: as :func:`pushpull.ledger.switches.set_switch` wants it.
+        at: UTC.
 
     Returns:
-        Whether the server took it.
+        Whether the ledger had it otherwise.
+
+    Raises:
+        SwitchError: it is no value for this switch.
+        VariableNotSetError: a server is configured, and did not take it.
     """
-    if not PREFECT_API_URL.value():
-        return False
-    return _within(_PATIENCE, lambda client: _write(client, VARIABLES[name], value)) is not None
+    with writing(installation().engine) as connection:
+        is_new = set_switch(connection, name, value, who=who, at=at, why=why)
+        kept = kept_value(connection, name)
+    if PREFECT_API_URL.value() and not _within(_PATIENCE, lambda client: _write(client, VARIABLES[name], kept)):
+        raise VariableNotSetError(name)
+    return is_new
 
 
 class Refresher:

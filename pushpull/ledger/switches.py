@@ -95,6 +95,12 @@ def _read(connection: Connection, *, held: bool) -> Switches:
     )
 
 
+def kept_value(connection: Connection, name: SwitchName) -> object:
+    """A switch's value as the ledger keeps it, which is JSON."""
+    found = connection.execute(select(switch.c.value).where(switch.c.name == name.value)).one_or_none()
+    return found.value if found else _OFF[name]
+
+
 def set_switch(
     connection: Connection, name: SwitchName, value: object, *, who: str, at: datetime, why: str | None = None
 ) -> bool:
@@ -142,15 +148,12 @@ def follow(connection: Connection, told: Mapping[SwitchName, object], *, who: st
                 wanted[name] = known
             else:
                 stops.append(troubles[-1])
-    if wanted.get(SwitchName.PAUSE) is not True:
-        if stops:
-            wanted[SwitchName.PAUSE] = stops[0]
-        elif SwitchName.PAUSE not in wanted and switches(connection).why_paused:
-            wanted[SwitchName.PAUSE] = False  # what it was paused for is no longer there
-    if isinstance(wanted.get(SwitchName.PAUSE), str) and SwitchName.PAUSE not in told:
-        now = switches(connection)
-        if now.is_paused and not now.why_paused:
-            del wanted[SwitchName.PAUSE]  # a person paused it: it stays so when the other switch is mended
+    before = switches(connection)
+    if stops and wanted.get(SwitchName.PAUSE) is not True:
+        by_a_person = before.is_paused and not before.why_paused and SwitchName.PAUSE not in told
+        wanted[SwitchName.PAUSE] = True if by_a_person else stops[0]
+    elif before.why_paused:
+        wanted.setdefault(SwitchName.PAUSE, False)  # what everything was paused for is mended
     _write(connection, wanted, who=who, at=at, why=None)
     return troubles
 
