@@ -133,9 +133,9 @@ def _when(briefing: Briefing) -> str:
         return ""
     rows = []
     for channel, each in briefing.courses.items():
-        rate = f"{each.per_second:,.1f} a second"
+        rate = f"{each.per_second:,.0f}" if each.per_second >= 100 else f"{each.per_second:.3g}"
         times = [_at(instant, briefing) if instant else "–" for instant in (each.first_at, each.last_at)]
-        rate += ", assumed" if channel in briefing.unlimited else ""
+        rate += " a second, assumed" if channel in briefing.unlimited else " a second"
         rows.append((CHANNEL_WORDS[channel], each.planned, rate, *times))
     if not rows:
         return "## When\n\nNothing is to be sent."
@@ -156,8 +156,8 @@ def _cost(briefing: Briefing) -> str:
         if each.price is None or each.amount is None:
             unpriced.append(f"No price is set for {name}: PUSHPULL_COST_{each.channel.upper()}.")
             continue
-        units = f"{each.units:,}" + (" segments" if each.channel is Channel.SMS else "")
-        rows.append((name, each.messages, units, f"{each.price.normalize():f}", _money(each.amount, briefing)))
+        name += ", by the segment" if each.channel is Channel.SMS else ""
+        rows.append((name, each.messages, each.units, f"{each.price.normalize():f}", _money(each.amount, briefing)))
     parts = ["## What it costs"]
     if rows:
         parts.append(_table(("over", "messages", "units", f"{briefing.currency} each", "cost"), rows))
