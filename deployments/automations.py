@@ -162,6 +162,14 @@ def alarms(*, heartbeat_seconds: int | None = None) -> list[Alarm]:
             section="campaign-stopped",
             trigger=_ours(Event.CAMPAIGN_STOPPED),
             text=f"{_THE_EVENT}: {{{{ event.payload.why }}}}. Nothing of it is sent until a person decides.",
+            # The ledger has stopped it by itself; this pauses its schedules too.
+            runs="decide/decide",
+            parameters={
+                "action": "pause campaign",
+                "campaign": "{{ event.payload.campaign }}",
+                "who": "stop signal",
+                "why": "{{ event.payload.why }}",
+            },
         ),
         Alarm(
             name="a person is needed",

@@ -1,10 +1,12 @@
 """What ops find on a Prefect server: the work pool with a queue for obligations, the switches' Variables, the types of
-credential blocks, the automations. Furnishing again changes nothing that is there and right, nor what ops have set.
+credential blocks, the automations. Furnishing again changes nothing that is there and right, nor what ops have set; what
+somebody else makes at the same moment counts as made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
@@ -82,10 +84,8 @@ async def _pool(client: PrefectClient, *, dry_run: bool) -> dict[str, Outcome]:
     except ObjectNotFound:
         done[queue] = Outcome.MADE
         if not dry_run:
-            try:
+            with suppress(ObjectAlreadyExists):
                 await client.create_work_queue(name=MANDATORY, work_pool_name=POOL, priority=1)
-            except ObjectAlreadyExists:
-                done[queue] = Outcome.THERE
     return done
 
 
@@ -101,7 +101,8 @@ async def _variables(client: PrefectClient, present: Switches, *, dry_run: bool)
         there = await client.read_variable_by_name(variable) is not None
         done[f"variable {variable!r}"] = Outcome.THERE if there else Outcome.MADE
         if not there and not dry_run:
-            await client.create_variable(VariableCreate(name=variable, value=values[name], tags=["pushpull"]))
+            with suppress(ObjectAlreadyExists):
+                await client.create_variable(VariableCreate(name=variable, value=values[name], tags=["pushpull"]))
     return done
 
 
@@ -115,5 +116,6 @@ async def _block_types(client: PrefectClient, *, dry_run: bool) -> dict[str, Out
         except ObjectNotFound:
             done[f"block type {slug!r}"] = Outcome.MADE
         if not dry_run:
-            await block.register_type_and_schema(client=client)  # also where its fields are others now
+            with suppress(ObjectAlreadyExists):
+                await block.register_type_and_schema(client=client)  # also where its fields are others now
     return done

@@ -142,9 +142,14 @@ def record(connection: Connection, *, at: datetime, who: str, what: str, subject
 def pause_campaign(connection: Connection, key: str, *, who: str, why: str, at: datetime) -> None:
     """Nothing of this campaign is handed over until it is resumed.
 
+    One that stopped itself stays as it is: its question to a person goes on being asked.
+
     Raises:
         CancelledError: it is over.
     """
+    if _campaign_status(connection, key) == WaveStatus.HELD:
+        record(connection, at=at, who=who, what=f"campaign {WaveStatus.PAUSED.value}", subject=key, why=why)
+        return
     _set_campaign_status(connection, key, WaveStatus.PAUSED, who=who, why=why, at=at)
 
 

@@ -26,6 +26,7 @@ from pushpull.ledger.notices import Notice, NoticeKind, is_news, news
 from pushpull.ledger.results import close_finished
 from pushpull.ledger.tables import notice, rotation
 from pushpull.ledger.vocabulary import HoldReason
+from pushpull.ledger.waiting import waiting_for_a_person
 from tests.ledger.builders import DAWN, NOON, a_campaign, a_wave, drained, learners, planned
 
 BY = {"who": "ada", "why": "Given1 asked for it", "at": NOON}
@@ -199,6 +200,19 @@ def test_a_campaign_stopped_by_what_came_back_is_told_each_time_it_happens(engin
         with writing(engine) as connection:
             resume_campaign(connection, "safety", **BY)
         assert told(engine) == []
+
+
+def test_pausing_a_campaign_that_stopped_itself_takes_its_question_away_from_nobody(
+    engine: Engine, wave_id: int
+) -> None:
+    with writing(engine) as connection:
+        hold_campaign(connection, "safety", why="opt-outs: 7 for 120", at=NOON)
+        pause_campaign(connection, "safety", who="stop signal", why="opt-outs: 7 for 120", at=NOON)
+        assert [each.kind for each in waiting_for_a_person(connection)] == ["campaign"]
+    assert drained(engine, wave_id).accepted == 0
+    with writing(engine) as connection:
+        resume_campaign(connection, "safety", **BY)
+    assert drained(engine, wave_id).accepted == 4
 
 
 def test_a_channel_is_told_when_it_stops_for_good_and_not_when_it_goes_on_by_itself(engine: Engine) -> None:
