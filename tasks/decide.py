@@ -140,7 +140,7 @@ def require_filled_in(action: Action, subject: Subject, *, who: str, why: str) -
     people = {name for name, text in {"who": who, "why": why}.items() if not text.strip()}
     missing = [name for name in (*needed, *sorted(people)) if name not in given or name in people]
     if missing:
-        raise DecisionError(f'"{action}" needs {_list(missing)}: fill in {"them" if len(missing) > 1 else "it"}')
+        raise DecisionError(f'"{action}" needs {_list(missing)}: fill {"them" if len(missing) > 1 else "it"} in')
     surplus = sorted(given - set(needed))
     if surplus:
         about = f"is about {_list(needed)} alone" if needed else "is about everything"
