@@ -1,6 +1,8 @@
 """What ops find on a Prefect server: the work pool with a queue for obligations, the switches' Variables, the types of
-credential blocks, the automations. Furnishing again changes nothing that is there and right, nor what ops have set; what
-somebody else makes at the same moment counts as made.
+credential blocks, the automations.
+
+Furnishing again changes nothing that is there and right, nor what ops have set. What somebody else makes at the same
+moment counts as made.
 """
 
 from __future__ import annotations
