@@ -99,11 +99,13 @@ def serve(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is configured, what is missing and how to fix it."""
-    from deployments.doctor import Health, examine
+def doctor(
+    wait: Annotated[float, typer.Option(help="Look again for so many seconds, until nothing is to fix.", min=0)] = 0,
+) -> None:
+    """Say what is configured, what is missing and how to fix it; exit code 1 when something must be fixed."""
+    from deployments.doctor import Health, examine_until_well
 
-    checks = examine()
+    checks = examine_until_well(wait)
     table = Table("", "", "found", "what to do", box=None)
     style = {Health.GOOD: "green", Health.NOTE: "yellow", Health.BAD: "red"}
     for check in checks:
@@ -113,8 +115,16 @@ def doctor() -> None:
 
 
 @app.command()
-def upgrade() -> None:
+def upgrade(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 when it is behind.")] = False,
+) -> None:
     """Bring the database to the newest schema (every command that writes does so too)."""
+    if check:
+        from deployments.doctor import schema
+
+        found, is_behind = schema()
+        tell(f"the database is at {found}, {'behind this release' if is_behind else 'which this release works with'}")
+        raise SystemExit(is_behind)
     here()
     tell("the database is up to date")
 

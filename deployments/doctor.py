@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from pushpull.db import open_database, reading
 from pushpull.learners.vocabulary import Channel
 from pushpull.settings import Settings
+
+#: How often a doctor that waits looks again.
+_AGAIN_SECONDS = 2.0
 
 
 class Health(StrEnum):
@@ -49,7 +53,45 @@ def examine() -> list[Check]:
         chosen = Settings()
     except ValidationError as error:
         return [*checks, *_unusable(error)]
-    return [*checks, *_database(chosen), *_content(chosen), *_messages(chosen), _prefect()]
+    return [*checks, *_database(chosen), *_content(chosen), *_messages(chosen), *_prefect()]
+
+
+def examine_until_well(seconds: float) -> list[Check]:
+    """Look, and look again until nothing is to be fixed.
+
+    Args:
+        seconds: how long at the most; 0: once.
+
+    Returns:
+        What was found last.
+    """
+    give_up = time.monotonic() + seconds
+    while True:
+        checks = examine()
+        if all(check.health is not Health.BAD for check in checks) or time.monotonic() + _AGAIN_SECONDS > give_up:
+            return checks
+        time.sleep(_AGAIN_SECONDS)
+
+
+def schema() -> tuple[str, bool]:
+    """The revision the configured database is at, and whether it is behind this release; nothing is changed.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: it does not answer.
+    """
+    from pushpull.migrations import current, is_behind
+
+    engine = open_database(Settings().database_url)
+    if _is_missing(engine):
+        return "nothing", True
+    found = current(engine)
+    return found or "nothing", found is None or is_behind(found)
+
+
+def _is_missing(engine: Engine) -> bool:
+    """Whether it is an SQLite file that is not there: looking into it would make it."""
+    name = engine.url.database
+    return engine.dialect.name == "sqlite" and bool(name) and not Path(str(name)).exists()
 
 
 def _python() -> Check:
@@ -80,9 +122,9 @@ def _database(chosen: Settings) -> Iterator[Check]:
 def _schema(engine: Engine, kind: str) -> Iterator[Check]:
     from pushpull.learners.tables import learner
     from pushpull.ledger.tables import campaign
-    from pushpull.migrations import current, newest
+    from pushpull.migrations import current, is_behind, newest
 
-    if engine.dialect.name == "sqlite" and engine.url.database and not Path(engine.url.database).exists():
+    if _is_missing(engine):
         yield Check("database", Health.NOTE, f"{kind}, not there yet", "nothing to do: the first command makes it")
         return
     try:
@@ -91,9 +133,12 @@ def _schema(engine: Engine, kind: str) -> Iterator[Check]:
         reason = str(error.__cause__ or error).splitlines()[0]
         yield Check("database", Health.BAD, f"{kind}: {reason}", "start it, or correct PUSHPULL_DATABASE_URL")
         return
-    if found != wanted:
+    if found is None or is_behind(found):
         yield Check("schema", Health.NOTE, f"at {found or 'nothing'}, newest is {wanted}", "run: pushpull upgrade")
         return
+    if found != wanted:
+        fix = "fine while a release is rolled out or taken back; else deploy the newer one here too"
+        yield Check("schema", Health.NOTE, f"at {found}, which is newer than this release's {wanted}", fix)
     yield Check("database", Health.GOOD, f"{kind}, schema {found}")
     with reading(engine) as connection:
         people = connection.execute(select(func.count()).select_from(learner)).scalar_one()
@@ -170,18 +215,22 @@ def _block(chosen: Settings, channel: Channel, provider: str) -> Check:
     return Check(channel, Health.GOOD, found, f"to ask it: pushpull channel check {channel}")
 
 
-def _prefect() -> Check:
+def _prefect() -> Iterator[Check]:
     import httpx
 
     release, where = version("prefect"), os.environ.get("PREFECT_API_URL", "")
     if not where:
-        return Check("Prefect", Health.NOTE, f"{release}, no server", "run: make serve")
+        yield Check("Prefect", Health.NOTE, f"{release}, no server", "run: make serve")
+        return
     try:
-        httpx.get(f"{where}/health", timeout=3, trust_env=False).raise_for_status()
+        httpx.get(f"{where}/ready", timeout=3, trust_env=False).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         fix = "start it with `pushpull serve`, or correct PREFECT_API_URL"
-        return Check("Prefect", Health.BAD, f"{release}, no answer from {where} ({type(error).__name__})", fix)
-    return Check("Prefect", Health.GOOD, f"{release}, server {where}")
+        yield Check("Prefect", Health.BAD, f"{release}, no answer from {where} ({type(error).__name__})", fix)
+        return
+    from deployments.prefect_checks import examine_server
+
+    yield from examine_server(release, where)
 
 
 def env_example() -> str:

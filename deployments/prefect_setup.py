@@ -1,6 +1,7 @@
-"""What a Prefect server needs before anything runs: the work pool, the deployments, the blocks' types, the automations.
+"""What a Prefect server needs before anything runs: the work pool, the deployments, and what ops find beside them.
 
-``python -m deployments.prefect_setup`` does it in one process, in a few seconds, on the server of ``PREFECT_API_URL``.
+``python -m deployments.prefect_setup`` does it in one process, in a few seconds, on the server of ``PREFECT_API_URL``;
+it is ``prefect --no-prompt deploy --all`` between the two halves of ``pushpull setup prefect``.
 Doing it again brings all up to date and leaves alone what ops have set in the UI: a paused pool stays paused, a paused
 schedule too.
 """
@@ -28,7 +29,7 @@ def set_up() -> None:
     os.environ["PWD"] = str(_ROOT)
     asyncio.run(make_pool())
     _prefect("--no-prompt", "deploy", "--all")
-    _prefect("block", "register", "-m", "channels.credentials")
+    _furnish()
 
 
 async def make_pool() -> None:
@@ -46,6 +47,18 @@ async def make_pool() -> None:
             )
         except ObjectAlreadyExists:
             return
+
+
+def _furnish() -> None:
+    from deployments.furnishing import furnish
+    from pushpull.db import reading
+    from pushpull.ledger.switches import switches
+    from tasks.installation import installation
+
+    with reading(installation().engine) as connection:
+        present = switches(connection)
+    for what, outcome in asyncio.run(furnish(present)).items():
+        print(f"{what}: {outcome}")
 
 
 def _prefect(*words: str) -> None:

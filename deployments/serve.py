@@ -158,7 +158,7 @@ def serve(
         ServeError: a port is taken, or a process cannot be started or ended by itself; the message says what to do.
     """
     home = home.resolve()
-    played = providers and _can_be_played(say)
+    played = providers and _can_be_played(providers_port, say)
     ports = {"--port": port, "--web-port": web_port, **({"--providers-port": providers_port} if played else {})}
     require_different(ports)
     environment = server_environment(home, port)
@@ -180,10 +180,11 @@ def serve(
             return  # before anything was started
 
 
-def _can_be_played(say: Callable[[str], None]) -> bool:
-    """Whether the channels may speak to stand-ins; says why not."""
+def _can_be_played(port: int, say: Callable[[str], None]) -> bool:
+    """Whether the channels may speak to a stand-in on this port; says why not."""
     chosen = Settings(_env_file=ROOT / ".env")  # which the processes will read
-    if "channels" in chosen.model_fields_set:
+    is_ours = chosen.sendgrid_url.startswith(f"http://127.0.0.1:{port}/")  # somebody has read a former here.sh
+    if "channels" in chosen.model_fields_set and not is_ours:
         say(f"providers are not played: PUSHPULL_CHANNELS says {chosen.channels}")
         return False
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -38,10 +39,47 @@ def test_a_database_that_is_not_there_yet_is_no_fault(pushpull: Command, databas
 def test_an_old_schema_is_told_to_upgrade(pushpull: Command, database: Path) -> None:
     engine = open_database(f"sqlite:///{database}")
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     engine.dispose()
     said = pushpull("doctor")
     assert "pushpull upgrade" in said.out
+
+
+def test_a_schema_that_newer_code_has_made_is_no_fault(pushpull: Command, database: Path) -> None:
+    engine = open_database(f"sqlite:///{database}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+    said = pushpull("doctor")
+    assert said.code == 0
+    assert "newer than this release" in said.out
+    # Old workers go on while a release is rolled out, and a release can be taken back.
+    assert pushpull("wave", "list").code == 0
+    assert pushpull("upgrade").code == 0
+    assert pushpull("upgrade", "--check").code == 0
+
+
+def test_whether_the_schema_is_behind_can_be_asked_without_changing_it(pushpull: Command, database: Path) -> None:
+    assert pushpull("upgrade", "--check").code == 0
+    database.unlink()
+    said = pushpull("upgrade", "--check")
+    assert said.code == 1
+    assert "behind" in said.out
+    assert not database.exists()
+    assert pushpull("upgrade").code == 0
+    assert pushpull("upgrade", "--check").code == 0
+
+
+def test_a_doctor_that_waits_sees_what_is_mended_meanwhile(
+    pushpull: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = tmp_path / "content"
+    monkeypatch.setenv("PUSHPULL_CONTENT_DIR", str(content))
+    assert pushpull("doctor").code == 1
+    timer = Timer(1.0, content.mkdir)
+    timer.start()
+    assert pushpull("doctor", "--wait", "30").code == 0
+    timer.join()
 
 
 @pytest.mark.parametrize(

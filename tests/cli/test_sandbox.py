@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.sandbox import NoStandInError, PortTakenError, serve
+from cli.sandbox import PortTakenError, serve
+from deployments.providers import NoStandInError, standin
 from pushpull.settings import Settings
 
 _SERVE = "from cli.sandbox import sandbox; sandbox()"
@@ -60,7 +61,6 @@ def test_a_port_that_is_taken_is_told_in_words() -> None:
             serve(port=taken.getsockname()[1])
 
 
-def test_without_a_checkout_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(serve.__globals__, "__file__", str(tmp_path / "cli" / "sandbox.py"))
+def test_without_a_checkout_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoStandInError, match="clone the repository"):
-        serve(port=0)
+        standin("process", tmp_path)

@@ -6,6 +6,7 @@ The upper bound on FastAPI in pyproject.toml is there because the server would n
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -20,19 +21,13 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from deployments import serve
+from deployments import ports, processes, serve
 from deployments.orchestration import server_environment
 from tests.deployments.test_prefect_yaml import DEPLOYMENTS
 
 pytestmark = pytest.mark.prefect
 
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(what: str, look: Callable[[], T], *, seconds: float = 60) -> T:
@@ -49,15 +44,6 @@ def traces() -> dict[str, bytes]:
     """What Prefect might leave in a checkout: files of its own, or a prefect.yaml it has written to."""
     found = {path.name: b"" for path in serve.ROOT.iterdir() if "prefect" in path.name}
     return {**found, "prefect.yaml": (serve.ROOT / "prefect.yaml").read_bytes()}
-
-
-def is_alive(group: int) -> bool:
-    """Whether anything of a process group is left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def answers(url: str) -> bool:
@@ -77,9 +63,11 @@ class Serving:
         groups: the process groups it started.
     """
 
+    folder: Path
     process: subprocess.Popen[bytes]
     port: int
     web_port: int
+    providers_port: int
     environment: dict[str, str]
     groups: list[int]
 
@@ -92,14 +80,15 @@ class Serving:
 @contextmanager
 def serving(folder: Path) -> Iterator[Serving]:
     """Everything on one machine, started from another folder than the checkout, its data in there too."""
-    port, web_port = free_port(), free_port()
+    port, web_port, providers_port = ports.free_port(), ports.free_port(), ports.free_port()
     environment = {
         **server_environment(folder / "home", port),
         "PUSHPULL_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
         "PUSHPULL_OUTBOX_DIR": str(folder / "outbox"),
         "PWD": str(folder),
     }
-    command = ["serve", "--port", str(port), "--web-port", str(web_port), "--home", str(folder / "home")]
+    command = ["serve", "--port", str(port), "--web-port", str(web_port), "--providers-port", str(providers_port)]
+    command += ["--home", str(folder / "home")]
     before = traces()
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(
@@ -110,16 +99,15 @@ def serving(folder: Path) -> Iterator[Serving]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    started = Serving(process, port, web_port, environment, [])
+    started = Serving(folder, process, port, web_port, providers_port, environment, [])
+    said_all = "Ctrl-C ends all"
     try:
-        until("the web app", lambda: answers(f"http://127.0.0.1:{web_port}/") or process.poll(), seconds=80)
+        until("all of it", lambda: said_all in (folder / "said.txt").read_text() or process.poll(), seconds=120)
         started.groups.extend(_children(process.pid))
         assert process.poll() is None, (folder / "said.txt").read_text()
         yield started
     finally:
-        for group in {process.pid, *started.groups, *_children(process.pid)}:
-            if is_alive(group):
-                os.killpg(group, signal.SIGKILL)
+        processes.signal_groups(processes.groups_below([process.pid, *started.groups]), signal.SIGKILL)
         process.wait()
     assert traces() == before
 
@@ -207,36 +195,155 @@ def deploying_again_changes_no_schedule_that_ops_paused(server: Serving) -> None
     assert again["active"] is False
 
 
+def everything_says_that_it_is_well(server: Serving) -> None:
+    for url in (f"{server.port}/api/ready", f"{server.web_port}/readyz", f"{server.providers_port}/"):
+        assert processes.answers(f"http://127.0.0.1:{url}"), url
+
+
+def channels_speak_to_the_providers_that_are_played(server: Serving) -> None:
+    file = server.folder / "home" / "here.sh"
+    said = dict(shlex.split(line)[1].split("=", 1) for line in file.read_text().splitlines())
+    assert said["PUSHPULL_CHANNELS"] == "email,teams,sms,slack"
+    assert said["PUSHPULL_SENDGRID_URL"] == f"http://127.0.0.1:{server.providers_port}/sendgrid"
+    assert said["PREFECT_API_URL"] == f"http://127.0.0.1:{server.port}/api"
+    assert file.stat().st_mode & 0o077 == 0
+    worker = next(each for each in server.groups if "prefect_worker" in _command(each))
+    environment = Path(f"/proc/{worker}/environ").read_text().split("\0")
+    assert {f"{name}={value}" for name, value in said.items()} <= set(environment)
+    assert not [each for each in environment if each.startswith("PREFECT_SERVER_ENCRYPTION_KEY")]
+
+
+def the_doctor_finds_nothing_to_fix(server: Serving) -> None:
+    api = server.environment["PREFECT_API_URL"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from cli import main; main()", "doctor", "--wait", "60"],
+        env=server.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert api in done.stdout
+    for line in ("deployments", "schedules", "workers", "alarms"):
+        assert any(line in each and each.strip().startswith("ok") for each in done.stdout.splitlines()), done.stdout
+
+
+def a_run_that_has_begun_ends_well_when_all_is_asked_to_end(server: Serving) -> None:
+    (server.folder / "slow.py").write_text(_SLOW_FLOW)
+    subprocess.run(
+        [processes.tool("prefect"), "--no-prompt", "deploy", "slow.py:slow", "-n", "slow", "-p", serve.POOL],
+        env=server.environment,
+        cwd=server.folder,
+        check=True,
+        capture_output=True,
+    )
+    (deployment,) = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["slow"]}}})
+    mark = server.folder / "mark.txt"
+    server.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": {"mark": str(mark)}})
+    until("the run", lambda: mark.exists() and mark.read_text() == "begun")
+    asking_it_to_end_ends_everything_it_started(server)
+    assert mark.read_text() == "ended"
+
+
 def asking_it_to_end_ends_everything_it_started(server: Serving) -> None:
-    assert len(server.groups) == 3
-    assert all(is_alive(group) for group in server.groups)
+    assert len(server.groups) == 5  # server, providers, web app, worker, and the guard
+    groups = processes.groups_below(server.groups)
+    assert all(processes.is_alive(group) for group in server.groups)
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(25) == 0
-    assert not [group for group in server.groups if is_alive(group)]
-    assert not answers(f"http://127.0.0.1:{server.port}/api/health")
-    assert not answers(f"http://127.0.0.1:{server.web_port}/")
+    assert server.process.wait(40) == 0
+    assert not [group for group in groups if processes.is_alive(group)]
+    nothing_answers(server)
+
+
+def nothing_answers(server: Serving) -> None:
+    for port in (server.port, server.web_port, server.providers_port):
+        assert not answers(f"http://127.0.0.1:{port}/")
+
+
+def _command(pid: int) -> str:
+    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+
+
+_SLOW_FLOW = """
+import asyncio
+from pathlib import Path
+from prefect import flow
+
+@flow(persist_result=False)
+async def slow(mark: str):
+    Path(mark).write_text("begun")
+    await asyncio.sleep(4)
+    Path(mark).write_text("ended")
+"""
 
 
 def test_everything_on_one_machine_works_from_start_to_end(tmp_path: Path) -> None:
     """One test, because starting a server takes longer than all the rest."""
     with serving(tmp_path) as server:
+        everything_says_that_it_is_well(server)
+        channels_speak_to_the_providers_that_are_played(server)
         every_deployment_is_there_with_its_schedules(server)
         schedules_fire(server)
         a_worker_runs_a_flow_to_its_end(server)
         a_value_that_is_none_is_refused_before_it_runs(server)
+        the_doctor_finds_nothing_to_fix(server)
         deploying_again_changes_no_schedule_that_ops_paused(server)
-        asking_it_to_end_ends_everything_it_started(server)
+        a_run_that_has_begun_ends_well_when_all_is_asked_to_end(server)
+    # Again in the same folder, and this time it is killed: what it started ends all the same, and a third could begin.
+    with serving(tmp_path) as server:
+        groups = processes.groups_below(server.groups)
+        server.process.kill()
+        server.process.wait()
+        until("the end of all of it", lambda: not [each for each in groups if processes.is_alive(each)], seconds=30)
+        nothing_answers(server)
 
 
-def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--port", "--web-port", "--providers-port"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PUSHPULL_CHANNELS", raising=False)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = int(taken.getsockname()[1])
-        for ports, option in (((port, free_port()), "--port"), ((free_port(), port), "--web-port")):
-            with pytest.raises(serve.PortTakenError, match=f"port {port} is taken.*{option}"):
-                serve.serve(port=ports[0], web_port=ports[1], home=tmp_path / "home", say=print)
+        number = int(taken.getsockname()[1])
+        wanted = {name: ports.free_port() for name in ("--port", "--web-port", "--providers-port")} | {option: number}
+        with pytest.raises(serve.PortTakenError, match=f"port {number} is taken.*{option}"):
+            serve.serve(
+                port=wanted["--port"],
+                web_port=wanted["--web-port"],
+                providers=True,
+                providers_port=wanted["--providers-port"],
+                home=tmp_path / "home",
+                say=print,
+            )
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["serve.lock"]
+
+
+def test_a_port_that_is_wanted_twice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ports.SamePortError, match="--port and --web-port both say 4200"):
+        serve.serve(port=4200, web_port=4200, home=tmp_path / "home", say=print)
     assert not (tmp_path / "home").exists()
+
+
+def test_channels_that_are_configured_are_never_pointed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("PUSHPULL_CHANNELS", "sandbox")
+    assert not serve._can_be_played(8090, said.append)
+    assert said == ["providers are not played: PUSHPULL_CHANNELS says sandbox"]
+    monkeypatch.delenv("PUSHPULL_CHANNELS")
+    assert serve._can_be_played(8090, said.append)
+
+
+def test_a_former_here_sh_is_not_taken_for_channels_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "CHANNELS": "email",
+        "SENDGRID_API_KEY": "SG.x",
+        "SENDGRID_URL": "http://127.0.0.1:8090/s",
+    }.items():
+        monkeypatch.setenv(f"PUSHPULL_{name}", value)
+    assert serve._can_be_played(8090, print)
+    assert not serve._can_be_played(8091, print)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -19,6 +19,30 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 def test_it_says_that_it_is_well(place: Place) -> None:
     assert place.client.get("/healthz").text == "ok"
+    assert place.client.get("/readyz").text == "ok"
+
+
+def test_it_takes_no_visitors_before_the_schema_is_there(place: Place) -> None:
+    with place.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    answer = place.client.get("/readyz")
+    assert answer.status_code == 503
+    assert "pushpull upgrade" in answer.text
+    assert place.client.get("/healthz").status_code == 200
+    with place.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert place.client.get("/readyz").status_code == 200  # newer code has been here: this one goes on
+    with place.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    assert place.client.get("/readyz").status_code == 503
+
+
+def test_a_database_that_is_away_stops_the_visitors_and_not_the_app() -> None:
+    engine = open_database("postgresql://nobody@127.0.0.1:1/nothing")
+    client = TestClient(create_app(Settings(_env_file=None), engine), raise_server_exceptions=False)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "no answer from the database")
+    assert client.get("/healthz").status_code == 200
 
 
 def test_every_answer_carries_the_security_headers(place: Place) -> None:
