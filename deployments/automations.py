@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, RunDeployment, SendNotification
@@ -286,7 +287,11 @@ async def _named(client: PrefectClient, name: str) -> Sequence[Automation]:
 async def _keep_the_first(client: PrefectClient, name: str) -> None:
     """Two set-ups at the same time may both have made it."""
     for surplus in (await _named(client, name))[1:]:
-        await client.delete_automation(surplus.id)
+        try:
+            await client.delete_automation(surplus.id)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:  # else the other one was quicker
+                raise
 
 
 def _target(before: Automation) -> UUID | None:
