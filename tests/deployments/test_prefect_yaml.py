@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import inspect
 from collections import Counter
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -18,8 +18,9 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
-from content.campaign import campaign_keys
-from deployments.serve import POOL
+from content.campaign import STAGES, campaign_keys, load_campaign
+from deployments.orchestration import POOL
+from deployments.timelines import timeline_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: Local hours that daylight saving neither skips nor repeats in any zone, and in which somebody is awake.
@@ -148,9 +149,35 @@ def test_the_form_explains_every_parameter(deployment: Deployment) -> None:
     assert by_position == list(inspect.signature(deployment.flow().fn).parameters)
 
 
-@every_deployment
-def test_every_flow_can_be_asked_for_another_instant_and_for_a_rehearsal(deployment: Deployment) -> None:
-    assert {"as_of", "dry_run", "cohort"} <= set(inspect.signature(deployment.flow().fn).parameters)
+def test_what_plans_and_sends_can_be_asked_for_another_instant_for_a_rehearsal_and_for_a_cohort() -> None:
+    """Not so what flows start for themselves, and decisions: they take effect at once, for what they name."""
+    asked = [each for each in DEPLOYMENTS.values() if "started-by-flows" not in each.tags and each.name != "decide"]
+    assert len(asked) == 7
+    for deployment in asked:
+        assert {"as_of", "dry_run", "cohort"} <= set(inspect.signature(deployment.flow().fn).parameters)
+
+
+def test_stages_have_no_schedules_but_those_of_campaigns() -> None:
+    """One that is in the file would plan the waves of a day a second time, at an hour that no campaign names."""
+    stages = {name for name, each in DEPLOYMENTS.items() if "stage" in each.tags}
+    assert stages == set(STAGES)
+    assert not [name for name in stages if DEPLOYMENTS[name].schedules]
+
+
+def test_a_campaigns_schedules_take_parameters_of_their_stage() -> None:
+    campaign = load_campaign("two-minutes-a-day", ROOT / "content")
+    asked = timeline_of(campaign, datetime(2020, 1, 1, tzinfo=UTC)).schedules
+    assert {each.stage for each in asked} == set(STAGES)
+    for each in asked:
+        deployment = DEPLOYMENTS[each.stage]
+        taken = deployment.flow().validate_parameters({**deployment.parameters, **each.parameters})
+        assert each.parameters.items() <= taken.items()
+        assert set(each.parameters) == {"campaign", "wave", "days_ahead"}
+
+
+def test_a_wave_in_parts_never_waits_for_its_own_parts() -> None:
+    parts = parameter_schema(DEPLOYMENTS["shard"].flow()).properties["parts"]["maximum"]
+    assert DEPLOYMENTS["shard"].concurrency_limit.limit >= parts
 
 
 def test_the_shared_parameters_are_explained_in_the_same_words() -> None:

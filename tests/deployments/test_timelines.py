@@ -21,9 +21,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from content.campaign import Campaign, When, load_campaign
 from content.campaign.model import Planning
 from content.campaign.when import DayOffset, Weekday
-from deployments.orchestration import server_environment
+from deployments.orchestration import POOL, server_environment
 from deployments.schedules import NoServerError, NotDeployedError, apply, deployed, prefect_server
-from deployments.serve import POOL
 from deployments.timelines import Change, Deployed, Difference, differences, no_timeline, timeline_of
 from tests.content.conftest import CONTENT, EXAMPLE
 from tests.orchestra.processes import ROOT, Program, free_port, until
