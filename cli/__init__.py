@@ -22,6 +22,7 @@ from cli.ops import campaigns, parked, replies, waves
 from cli.runs import runs
 from cli.sandbox import sandbox
 from cli.setup import setup
+from cli.switches import switch
 
 _HELP = "Learning campaigns run the way marketing runs campaigns. Start with `pushpull demo` or `pushpull doctor`."
 app = typer.Typer(name="pushpull", no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
@@ -33,6 +34,7 @@ for _name, _group in {
     "channel": channels,
     "parked": parked,
     "replies": replies,
+    "switch": switch,
     "setup": setup,
     "sandbox": sandbox,
 }.items():

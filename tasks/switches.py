@@ -45,13 +45,19 @@ def read_switches() -> Switches:
         return switches(connection)
 
 
+def variables() -> Mapping[SwitchName, object] | None:
+    """What the Variables say that there are; None where no server is configured, or none answers."""
+    told: Mapping[SwitchName, object] | None = _within(_PATIENCE, _read) if PREFECT_API_URL.value() else None
+    return told
+
+
 def copy_variables(here: Installation) -> bool:
     """Copy the switches' Variables into the ledger, as far as there are any.
 
     Returns:
         Whether a server answered.
     """
-    told = _within(_PATIENCE, _read) if PREFECT_API_URL.value() else None
+    told = variables()
     if told is None:
         return False
     with writing(here.engine) as connection:
