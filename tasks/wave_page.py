@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pushpull.insights.funnel import Funnel
 from pushpull.insights.reasons import HOLD_WORDS, REASON_LABELS, STATE_WORDS, WAVE_WORDS
-from pushpull.insights.small_numbers import FEWEST, shown
+from pushpull.insights.small_numbers import FEWEST
 from pushpull.ledger.results import WaveResult
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, Reason, WaveStatus
 from pushpull.ledger.waiting import Waiting
@@ -106,12 +106,9 @@ def _label(reason: str) -> str:
 def _funnel(funnel: Funnel | None) -> str:
     if funnel is None:
         return ""
-    counts = shown([each.count for each in funnel.steps])
-    rows = [
-        (each.step.value.replace("_", " "), "·" if count is None else count)
-        for each, count in zip(funnel.steps, counts, strict=True)
-    ]
-    note = f"Learners in each step and all before it; · stands for numbers that would speak of fewer than {FEWEST}."
+    # Each step holds those of the next: there is no total from which a hidden number could be had.
+    rows = [(each.step.value.replace("_", " "), each.count if each.count >= FEWEST else "·") for each in funnel.steps]
+    note = f"Learners in each step and all before it; · stands for fewer than {FEWEST}."
     return f"## The campaign so far\n\n{_table(('step', 'learners'), rows)}\n\n{note}"
 
 
