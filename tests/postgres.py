@@ -136,3 +136,11 @@ def database(server_url: str, *, template: str = "template1") -> Iterator[str]:
     finally:
         with psycopg.connect(f"{server_url}/postgres", autocommit=True) as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def wipe(url: str, *, template: str = "template1") -> None:
+    """Make a database anew, whoever is connected to it."""
+    server_url, _, name = url.rpartition("/")
+    with psycopg.connect(f"{server_url}/postgres", autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

@@ -43,7 +43,7 @@ class Playing:
 
     Args:
         engine: of the ledger.
-        people: how many there are.
+        people: how many are in the campaign's audience.
         zone: where they live.
     """
 

@@ -74,10 +74,14 @@ class Program:
         """Everything it printed."""
         return self.log.read_text(errors="replace")
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send it alone a signal, and wait for its end."""
-        self._process.send_signal(number)
+    def kill(self) -> None:
+        """SIGKILL to it alone."""
+        self._process.kill()
         self._process.wait(30)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to it alone."""
+        self._process.terminate()
 
     def kill_with_all_it_started(self) -> None:
         """SIGKILL to it and its descendants, all in one moment: as if the machine were switched off."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
-from deployments.orchestration import server_environment
+from prefect.server.concurrency.lease_storage.filesystem import ConcurrencyLeaseStorage
+
+from deployments.orchestration import POOL, server_environment
 from tests.orchestra.api import Api
 from tests.orchestra.processes import ROOT, Program, free_port, kill_all_of, until
-
-POOL = "pushpull"
 
 #: What makes Prefect look around more often than it does for people, so that tests need not wait; nothing else changes.
 _HURRIED = {
@@ -63,14 +65,20 @@ class Orchestra:
         assert server.is_running, server.said()[-3000:]
         return server
 
+    def kill_server(self) -> None:
+        """SIGKILL to the server."""
+        assert self.server is not None
+        self.server.kill_with_all_it_started()
+
     def start_worker(self, name: str = "worker", **variables: str) -> Program:
         """Start a worker and wait until it is there.
 
         Args:
             variables: of its environment and its flows', beside the installation's.
         """
-        command = [tool("prefect"), "worker", "start", "--pool", POOL, "--name", name, "--type", "process"]
-        worker = Program(name, command, {**self.environment, **variables}, self.folder)
+        command = [sys.executable, "-m", "deployments.prefect_worker", "--name", name]
+        health = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "0"}
+        worker = Program(name, command, {**self.environment, **health, **variables}, self.folder)
         self.workers.append(worker)
 
         def is_there() -> bool:
@@ -107,18 +115,38 @@ class Orchestra:
         self.command("prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
         self.command("prefect", "--no-prompt", "deploy", "--all")
 
+    def let_slots_run_out(self) -> None:
+        """Let five minutes pass, as far as the slots go that dead runs hold: Prefect's leases of them end now."""
+        storage = ConcurrencyLeaseStorage(self.home / "concurrency_leases")
+
+        async def end() -> None:
+            for lease_id in await storage.read_active_lease_ids():
+                await storage.renew_lease(lease_id, timedelta())
+
+        asyncio.run(end())
+
     def logs(self) -> str:
         """What server and workers printed, the flows' own output with it."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
-    def stop(self) -> None:
-        """End everything."""
+    def lift_limits(self, *names: str) -> None:
+        """Let any number of runs of these deployments run at once, as the "Edit" page of the UI does."""
+        for name in names:
+            deployment = self.api.deployment(name)
+            self.api.ask("PATCH", f"/deployments/{deployment['id']}", {"concurrency_limit": None})
+
+    def kill_everything(self) -> None:
+        """SIGKILL to server, workers, and every flow."""
         for each in [*self.workers, *([self.server] if self.server else [])]:
             if each.is_running:
                 each.kill_with_all_it_started()
         kill_all_of(self.environment)
-        self.api.close()
         self.workers.clear()
+
+    def stop(self) -> None:
+        """End everything."""
+        self.kill_everything()
+        self.api.close()
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def settle_people(engine: Engine, size: int, zone: str, *, seed: int = 7) -> int
     """Make a company that lives in one zone, whose Teams addresses are such as Microsoft gives.
 
     Returns:
-        How many people there are.
+        How many of them are in the campaign's audience.
     """
     now = datetime.now(UTC)
     with writing(engine) as connection:
@@ -94,7 +94,7 @@ def settle_people(engine: Engine, size: int, zone: str, *, seed: int = 7) -> int
         for learner_id in connection.execute(on_teams).scalars().all():
             teams_id = str(UUID(int=2**100 + learner_id))
             connection.execute(update(learner).where(learner.c.id == learner_id).values(teams_id=teams_id))
-    return len(made.learner_ids)
+    return len(made.learner_ids) - made.inactive
 
 
 def variables_of(standin: StandIn, engine: Engine, folder: Path, content: Path, **others: object) -> Mapping[str, str]:
