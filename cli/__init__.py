@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+import cli.approving  # noqa: F401  # its commands belong to those about waves
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.deploying import deploy, undeploy

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pushpull.learners.segments import Segment
 
-waves = typer.Typer(no_args_is_help=True, help="Look at waves, release held ones, re-run cohorts.")
+waves = typer.Typer(no_args_is_help=True, help="Look at waves, approve large ones, release held ones, re-run cohorts.")
 campaigns = typer.Typer(no_args_is_help=True, help="Begin, pause, resume or cancel a campaign.")
 #: As pushpull.ledger.rotations.CohortKind has them.
 _Cohort = Literal["failed", "parked", "missed", "joined_since", "learners", "segment"]
@@ -53,7 +53,7 @@ def list_waves(campaign: Annotated[str, typer.Argument(help="Key of a campaign; 
 
 @waves.command("release")
 def release_wave(campaign: Campaign, wave: Wave, who: Who, why: Why) -> None:
-    """Let a held or paused wave go: an approval, or "send it although it is late"."""
+    """Let a held or paused wave go, e.g. one that is late; for an approval there is `wave approve`."""
     with _deciding(campaign, wave) as (connection, wave_id, now):
         from pushpull.ledger.campaigns import release_wave as release
 
