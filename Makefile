@@ -44,11 +44,12 @@ format: $(READY) ## Put the code into shape
 bench: $(READY) ## Measure planning, importing and delivery on PostgreSQL
 	@$(BIN)/python -m benchmarks
 
-serve: $(READY) ## Start the Prefect server, a worker and the web app
+serve: $(READY) ## Start the Prefect server, a worker, the web app and played providers
 	@$(BIN)/pushpull serve
 
-lock: $(READY) ## Compile requirements.lock anew from pyproject.toml
+lock: $(READY) ## Compile requirements.lock and the image's part of it anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements.lock pyproject.toml -o deployments/image.lock
 
 clean: ## Remove the virtualenv and what runs leave behind
 	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

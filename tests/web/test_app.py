@@ -179,9 +179,9 @@ def test_logs_name_no_token() -> None:
     assert record.getMessage() == '127.0.0.1 - "POST /u/…?x=1" 200'
 
 
-def test_a_database_that_is_away_is_asked_for_again_later() -> None:
+def test_a_database_that_is_away_is_asked_for_again_later(place: Place) -> None:
     engine = open_database("sqlite:////nowhere/at/all.db")
-    app = create_app(Settings(_env_file=None), engine)
-    answer = TestClient(app).get("/healthz")
+    app = create_app(place.settings, engine)
+    answer = TestClient(app).get(place.landing())
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "30"

@@ -1,0 +1,2 @@
+-- The ledger has a database of its own; this one is Prefect's.
+CREATE DATABASE prefect;
