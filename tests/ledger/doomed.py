@@ -1,6 +1,7 @@
 """A worker process that kills itself at a given point of the delivery protocol, and a provider made of one file.
 
-The file is what the provider knows: one line per message it processed, appended and synced. It outlives the worker.
+The file is what the provider knows: one line per message it processed, with the handover and the learner whose address
+it went to, appended and synced. It outlives the worker.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Connection
 
-from pushpull.db import open_database
+from pushpull.db import open_database, reading
 from pushpull.ledger.claims import Batch
 from pushpull.ledger.drain import DrainOptions, DrainResult, Step, drain
 from pushpull.ledger.handovers import Handover
 from pushpull.ledger.messages import delivery_id
 from pushpull.ledger.outcomes import Accepted, Evidence, Finding, Outcome, Question
 from pushpull.ledger.shards import Shard
+from pushpull.ledger.switches import switches
 from tests.ledger.builders import NO_CAPS, PlainCourier, terms_of
 
 #: Points within a call, beside the drain's own steps.
@@ -59,7 +62,13 @@ class FileProvider(PlainCourier):
         return self._request_size
 
     def write(self, connection: Connection, batch: Batch) -> Mapping[int, object]:
-        return {row.learner_id: delivery_id(batch.wave_id, batch.rotation, row.learner_id) for row in batch.rows}
+        return {
+            row.learner_id: (
+                delivery_id(batch.wave_id, batch.rotation, row.learner_id),
+                batch.diverted_to or row.learner_id,
+            )
+            for row in batch.rows
+        }
 
     def carry(
         self, channel: str, handover: Handover, messages: Sequence[object], *, deadline: float, **_when: object
@@ -67,10 +76,10 @@ class FileProvider(PlainCourier):
         self.reach(BEFORE_THE_WRITE)
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            for place, message in enumerate(messages):
+            for place, (message, to) in enumerate(cast(Sequence[tuple[str, int]], messages)):
                 if place == len(messages) // 2:
                     self.reach(IN_MID_WRITE)
-                os.write(file, f"{message} {handover.id.hex}\n".encode())
+                os.write(file, f"{message} {handover.id.hex} {to}\n".encode())
                 os.fsync(file)
         finally:
             os.close(file)
@@ -83,9 +92,14 @@ def received(path: Path) -> Counter[str]:
     return Counter(line.split()[0] for line in _lines(path))
 
 
+def reached(path: Path) -> set[int]:
+    """The ids of the learners to whose addresses something went."""
+    return {int(line.split()[2]) for line in _lines(path)}
+
+
 def look_up(path: Path, asked: Sequence[Question]) -> list[Evidence]:
     """What the provider says about deliveries of handovers."""
-    known = {tuple(line.split()) for line in _lines(path)}
+    known = {tuple(line.split()[:2]) for line in _lines(path)}
     return [
         Evidence(
             each,
@@ -104,15 +118,18 @@ def _lines(path: Path) -> list[str]:
 def work(
     url: str, wave_id: int, path: Path, now: datetime, *, dies_at: str | None = None, at_visit: int = 1
 ) -> DrainResult:
-    """Drain a wave with short leases, in this process; end it by SIGKILL where asked."""
+    """Drain a wave with short leases, as everything is set, in this process; end it by SIGKILL where asked."""
     provider = FileProvider(path, dies_at=dies_at, at_visit=at_visit)
     engine = open_database(url)
+    with reading(engine) as connection:
+        now_set = switches(connection)
     options = DrainOptions(
         worker=f"doomed-{os.getpid()}",
         caps=NO_CAPS,
         lease=timedelta(seconds=LEASE_SECONDS),
         deadline=timedelta(seconds=LEASE_SECONDS / 2),
         batch_size=8,
+        switches=now_set,
     )
     rules = terms_of(engine, wave_id, now=now)
     try:

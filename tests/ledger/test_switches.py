@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Engine, func, select, update
 
 from pushpull.db import reading, writing
+from pushpull.learners.consent import opt_out
 from pushpull.learners.tables import consent, learner, suppression
 from pushpull.learners.vocabulary import SuppressionReason
 from pushpull.ledger.diverting import diverted
@@ -23,14 +28,14 @@ from pushpull.ledger.inbox import receive
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
 from pushpull.ledger.news import DeliveryName, ProviderEvent, Told, Word
 from pushpull.ledger.outcomes import Accepted, NotSent, Rejected, Uncertain
-from pushpull.ledger.reconcile import reap
+from pushpull.ledger.reconcile import Patience, reap, reconcile
 from pushpull.ledger.results import wave_results
 from pushpull.ledger.rotations import Cohort, CohortKind, rotate
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.switches import MOST_GUESTS, SwitchError, Switches, follow, held_switches, set_switch, switches
 from pushpull.ledger.tables import audit, callback, contact, delivery_event, handover
 from pushpull.ledger.vocabulary import CallbackState, DeliveryState, EventKind, MessageClass, Reason, SwitchName
-from tests.ledger import builders
+from tests.ledger import builders, doomed
 from tests.ledger.builders import (
     DAWN,
     NOON,
@@ -445,7 +450,7 @@ def test_a_channel_the_one_who_rehearses_cannot_be_reached_over_is_skipped(engin
     to = somebody(engine, email=None if lacks == "address" else "r@example.org")
     if lacks == "consent":
         with writing(engine) as connection:
-            builders_opt_out(connection, to)
+            opt_out(connection, to, channel="*", family="*", source="test", at=DAWN)
     set_to(engine, OVERRIDE, "rehearsing")
     sink = Post()
     result = dispatched(engine, wave_id, sink)
@@ -453,12 +458,6 @@ def test_a_channel_the_one_who_rehearses_cannot_be_reached_over_is_skipped(engin
     assert result.skipped == {Reason.DIVERTED: 2}
     assert states_of(engine, wave_id) == dict.fromkeys(people, DIVERTED)
     assert count(engine, handover) == 0
-
-
-def builders_opt_out(connection: Connection, learner_id: int) -> None:
-    from pushpull.learners.consent import opt_out
-
-    opt_out(connection, learner_id, channel="*", family="*", source="test", at=DAWN)
 
 
 def test_the_silent_worker_of_a_rehearsal_leaves_nothing_to_settle(engine: Engine) -> None:
@@ -473,7 +472,7 @@ def test_the_silent_worker_of_a_rehearsal_leaves_nothing_to_settle(engine: Engin
 
     with pytest.raises(Dead):
         dispatched(engine, wave_id, on_step=die)
-    builders.time_passes(engine, builders.timedelta(minutes=5))
+    builders.time_passes(engine, timedelta(minutes=5))
     reaped = reap(engine)
     assert (reaped.uncertain, reaped.diverted) == (0, 3)
     assert states_of(engine, wave_id) == dict.fromkeys(people, DIVERTED)
@@ -545,3 +544,86 @@ def test_a_rehearsed_message_has_the_learners_words_and_no_link_of_theirs() -> N
     assert (sent.to, sent.to_name, sent.facts.given_name) == ("bo@example.org", "Bo", "Ada")
     assert "theirs" not in repr(sent)
     assert sent.facts.items == (replace(item, url="https://x/l/own"),)
+
+
+# ---- workers that die
+
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["__main__", "tests.ledger.doomed"])
+
+
+def dies(engine: Engine, wave_id: int, path: Path, point: str, *, at_visit: int) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    process = _processes.Process(
+        target=doomed.work, args=(url, wave_id, path, NOON), kwargs={"dies_at": str(point), "at_visit": at_visit}
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL, f"it should have died at {point}, and ended with {process.exitcode}"
+
+
+def an_hour_later(engine: Engine, path: Path) -> None:
+    builders.time_passes(engine, timedelta(hours=1))
+    reap(engine)
+    reconcile(engine, lambda _channel, asked: doomed.look_up(path, asked), now=NOON, patience=Patience())
+
+
+def work_on(engine: Engine, wave_id: int, path: Path) -> None:
+    doomed.work(engine.url.render_as_string(hide_password=False), wave_id, path, NOON)
+
+
+AT_EVERY_POINT = pytest.mark.parametrize(
+    "point", doomed.POINTS, ids=[str(each).replace(" ", "-") for each in doomed.POINTS]
+)
+
+
+@AT_EVERY_POINT
+def test_a_rehearsal_killed_anywhere_reaches_nobody_else_and_counts_for_nobody(
+    engine: Engine, tmp_path: Path, point: str
+) -> None:
+    wave_id, people, to = rehearsal(engine, 20)
+    sink = tmp_path / "provider"
+    dies(engine, wave_id, sink, point, at_visit=2)
+    an_hour_later(engine, sink)
+    work_on(engine, wave_id, sink)
+    assert doomed.reached(sink) == {to}
+    assert set(doomed.received(sink).values()) == {1}
+    assert states_of(engine, wave_id) == dict.fromkeys(people, DIVERTED)
+    assert count(engine, contact) == 0
+
+
+@AT_EVERY_POINT
+def test_a_rehearsal_that_was_killed_leaves_the_rest_to_the_real_wave(
+    engine: Engine, tmp_path: Path, point: str
+) -> None:
+    wave_id, people, to = rehearsal(engine, 20)
+    sink = tmp_path / "provider"
+    dies(engine, wave_id, sink, point, at_visit=2)
+    set_to(engine, OVERRIDE, "")
+    an_hour_later(engine, sink)
+    work_on(engine, wave_id, sink)
+    assert set(doomed.received(sink).values()) == {1}
+    ended = states_of(engine, wave_id)
+    assert set(ended.values()) <= {DIVERTED, (DeliveryState.ACCEPTED, None)}
+    accepted = {person for person, (state, _) in ended.items() if state == DeliveryState.ACCEPTED}
+    assert doomed.reached(sink) - {to} == accepted, "accepted means that it went to the learner"
+    assert count(engine, contact) == len(accepted)
+    assert people
+
+
+@AT_EVERY_POINT
+def test_a_wave_that_was_killed_before_a_pause_sends_nothing_until_it_ends(
+    engine: Engine, tmp_path: Path, point: str
+) -> None:
+    wave_id, people = a_wave_for(engine, 20)
+    sink = tmp_path / "provider"
+    dies(engine, wave_id, sink, point, at_visit=2)
+    set_to(engine, PAUSE, True)
+    before = doomed.received(sink)
+    an_hour_later(engine, sink)
+    work_on(engine, wave_id, sink)
+    assert doomed.received(sink) == before
+    set_to(engine, PAUSE, False)
+    work_on(engine, wave_id, sink)
+    assert doomed.received(sink) == {f"{wave_id}-0-{person}": 1 for person in people}
