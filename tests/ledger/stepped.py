@@ -74,12 +74,16 @@ _ANSWERS: dict[Fate, Outcome] = {
 
 
 class Provider:
-    """Knows what it truly processed, and never says otherwise when it is asked."""
+    """Knows what it truly processed, and never says otherwise when it is asked.
+
+    What it was given for another learner than the one it is meant for is ``rehearsed``.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.processed: Counter[str] = Counter()
         self.in_handover: dict[UUID, list[str]] = defaultdict(list)
+        self.rehearsed: Counter[str] = Counter()
         self.fates: Sequence[Fate] = [Fate.ACCEPTED]
         self.manner = Manner.ANSWERS
 
@@ -89,7 +93,9 @@ class Provider:
             raise ChannelStopped("the credentials were revoked")
         fates = [self.fates[place % len(self.fates)] for place in range(len(messages))]
         for message, fate in zip(messages, fates, strict=True):
-            if fate in (Fate.ACCEPTED, Fate.ACCEPTED_SILENTLY):
+            if fate in (Fate.ACCEPTED, Fate.ACCEPTED_SILENTLY) and each.diverted_to is not None:
+                self.rehearsed[str(message)] += 1
+            elif fate in (Fate.ACCEPTED, Fate.ACCEPTED_SILENTLY):
                 self.processed[str(message)] += 1
                 self.in_handover[each.id].append(str(message))
         if self.manner is Manner.RAISES:
@@ -102,6 +108,7 @@ class Provider:
         with reading(self.engine) as connection:
             row = connection.execute(select(handover).where(handover.c.id == each.id)).one()
             assert row.size == len(messages)
+            assert row.diverted_to == each.diverted_to
             for wave_id, rotation, learner_id in (parse_delivery_id(str(message)) for message in messages):
                 key = (
                     (delivery.c.wave_id == wave_id)

@@ -48,6 +48,7 @@ from pushpull.ledger.results import close_finished, wave_results
 from pushpull.ledger.settling import OPEN_TO_EVIDENCE, REPEATED
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.specs import Caps, WaveSpec
+from pushpull.ledger.switches import set_switch, switches
 from pushpull.ledger.tables import attempt, campaign, delivery, handover, wave
 from pushpull.ledger.vocabulary import (
     ACCEPTED_STATES,
@@ -56,6 +57,7 @@ from pushpull.ledger.vocabulary import (
     EventKind,
     MessageClass,
     Reason,
+    SwitchName,
     WaveStatus,
 )
 from tests.ledger.builders import (
@@ -95,10 +97,11 @@ MOVES: dict[str, set[tuple[str, str]]] = {
         *((PLANNED, CLAIMED), (HELD, CLAIMED)),
         *((CLAIMED, result) for result in (PLANNED, HELD, SKIPPED, HANDING_OVER)),
         *((HANDING_OVER, result) for result in (ACCEPTED, REJECTED, PLANNED, UNCERTAIN)),
+        (HANDING_OVER, SKIPPED),  # of a rehearsal
         *((UNCERTAIN, result) for result in (ACCEPTED, REJECTED, PLANNED)),  # an answer that came after the lease
         *((state, ACCEPTED) for state in OPEN_TO_EVIDENCE),
     },
-    "reap": {(CLAIMED, PLANNED), (HANDING_OVER, UNCERTAIN)},
+    "reap": {(CLAIMED, PLANNED), (HANDING_OVER, UNCERTAIN), (HANDING_OVER, SKIPPED)},
     "look up": {(UNCERTAIN, ACCEPTED), (UNCERTAIN, PLANNED), (UNCERTAIN, PARKED)},
     "report": {
         *(
@@ -161,6 +164,14 @@ HAPPENINGS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
             "which": st.sampled_from(sorted(WAVES)),
         },
     ),
+    "everything_is_set": (
+        2,
+        {
+            "pause": st.sampled_from([False, False, True]),
+            "guests": st.sampled_from([(), (), (0, 3), (1,)]),
+            "rehearses": st.booleans(),
+        },
+    ),
     "a_person_decides_about_a_parked_message": (2, {"send_again": st.booleans()}),
     "plan_again": (1, {"which": st.sampled_from(sorted(WAVES))}),
 }
@@ -200,6 +211,10 @@ class Ledger(RuleBasedStateMachine):
             self.people = [a_learner(connection, zone=zone) for zone in ZONES]
             (self.course,) = item_ids(connection, campaign_id)
         self.waves = {key: planned(self.engine, spec) for key, spec in WAVES.items()}
+        with writing(self.engine) as connection:  # too late to be in a wave
+            self.actor = a_learner(connection, external_id="actor")
+            names = select(learner.c.external_id).where(learner.c.id.in_(self.people)).order_by(learner.c.id)
+            self.names = connection.execute(names).scalars().all()
 
     def plan_again(self, which: str) -> None:
         assert plan(self.engine, WAVES[which], as_of=self.now).was_planned_before
@@ -210,7 +225,9 @@ class Ledger(RuleBasedStateMachine):
         if len(self.drains) == 3:
             return
         wave_id = self.waves[which]
-        options = DrainOptions(worker="stepped", caps=CAPS, batch_size=batch)
+        with reading(self.engine) as connection:
+            now_set = switches(connection)
+        options = DrainOptions(worker="stepped", caps=CAPS, batch_size=batch, switches=now_set)
         rules = terms_of(self.engine, wave_id, now=self.now)
         started = SteppedDrain(
             self.provider,
@@ -242,6 +259,16 @@ class Ledger(RuleBasedStateMachine):
     def a_worker_dies(self, which: int) -> None:
         if self.drains:
             self.drains.pop(which % len(self.drains)).kill()
+
+    def everything_is_set(self, pause: bool, guests: tuple[int, ...], rehearses: bool) -> None:
+        wanted: dict[SwitchName, object] = {
+            SwitchName.PAUSE: pause,
+            SwitchName.PILOT: [self.names[place] for place in guests],
+            SwitchName.OVERRIDE_RECIPIENT: "actor" if rehearses else "",
+        }
+        with writing(self.engine) as connection:
+            for name, value in wanted.items():
+                set_switch(connection, name, value, who="ops", at=self.now)
 
     # ---- time, evidence
 
@@ -292,12 +319,26 @@ class Ledger(RuleBasedStateMachine):
         self.cause = "report"
         message = sorted(self.provider.processed)[which % len(self.provider.processed)]
         key = parse_delivery_id(message)
-        fact = DeliveryFact("provider", f"fact-{next(self.serial)}", *key, kind, self.now)
+        fact = DeliveryFact(
+            "provider", f"fact-{next(self.serial)}", *key, kind, self.now, handover_id=self._named(message, key)
+        )
         with writing(self.engine) as connection:
             assert record_facts(connection, [fact, fact] if repeated else [fact]) == 1
             if repeated:
                 assert record_facts(connection, [fact]) == 0
         self.facts[key].append(kind)
+
+    def _named(self, message: str, key: Key) -> UUID | None:
+        """The handover a report names: none, or the learner's own where a rehearsal came after it."""
+        with reading(self.engine) as connection:
+            latest = connection.execute(
+                select(handover.c.diverted_to)
+                .join(delivery, delivery.c.handover_id == handover.c.id)
+                .where(delivery.c.wave_id == key[0], delivery.c.rotation == key[1], delivery.c.learner_id == key[2])
+            ).scalar_one()
+        if latest is None:
+            return None
+        return next(each for each, messages in self.provider.in_handover.items() if message in messages)
 
     # ---- people and ops, now and then
 
@@ -371,6 +412,7 @@ class Ledger(RuleBasedStateMachine):
                     delivery,
                     handover.c.as_of,
                     handover.c.channel.label("over"),
+                    handover.c.diverted_to,
                     wave.c.status.label("wave_status"),
                     wave.c.message_class,
                     campaign.c.status.label("campaign_status"),
@@ -383,6 +425,7 @@ class Ledger(RuleBasedStateMachine):
                 .where(delivery.c.state == HANDING_OVER)
             ).all()
             paused = paused_channels(connection, now=each.rules.as_of)
+            now_set = switches(connection)
             notes = _notes(connection)
         for row in rows:
             key = (row.wave_id, row.rotation, row.learner_id)
@@ -394,6 +437,10 @@ class Ledger(RuleBasedStateMachine):
             assert row.attempt == len(self.handovers[key])
             assert row.campaign_status == row.wave_status == WaveStatus.OPEN, "7. handed over when stopped"
             assert row.over not in paused, "7. handed over to a paused channel"
+            assert not now_set.is_paused, "7. handed over while everything is paused"
+            is_guest = not now_set.guests or self.names[self.people.index(row.learner_id)] in now_set.guests
+            assert is_guest, "7. handed over to a stranger of the pilot"
+            assert row.diverted_to == (self.actor if now_set.override_recipient else None), "7. to the wrong one"
             assert row.learner_id not in self.gone, "7. handed over to somebody who is through"
             is_obligation = row.message_class == MessageClass.MANDATORY
             assert is_obligation or row.learner_id not in self.unwilling, "7. handed over after an opt-out"
@@ -418,6 +465,9 @@ class Ledger(RuleBasedStateMachine):
             processed = self.provider.processed[delivery_id(*key)]
             if row.state in ACCEPTED_STATES:
                 assert processed, "5. accepted without evidence"
+            if row.reason == Reason.DIVERTED:
+                assert row.state == SKIPPED
+                assert row.handover_id is not None
             if row.state in (PLANNED, HELD, CLAIMED) and processed and row.attempt:
                 assert row.handover_id is not None
             self._the_state_is_the_fold(row, key)
@@ -471,6 +521,7 @@ class Ledger(RuleBasedStateMachine):
     def teardown(self) -> None:
         for each in self.drains:
             each.kill()
+        self.everything_is_set(pause=False, guests=(), rehearses=False)
         with writing(self.engine) as connection:
             for key in WAVES:
                 resume_campaign(connection, key, who="ops", why="the end", at=self.now)
