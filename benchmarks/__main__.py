@@ -22,7 +22,7 @@ from benchmarks.measuring import measure
 from benchmarks.population import populate
 from tests import postgres
 
-NAMES = ("planning", "importing", "delivery", "channels", "memory")
+NAMES = ("planning", "importing", "delivery", "channels", "orchestration", "memory")
 #: As a server of this size would be set up; everything is as durable as by default.
 SERVER = {
     "fsync": "on",
@@ -45,19 +45,35 @@ class Plan:
         sizes: audiences, ascending: planning and the worker's memory are measured on each.
         messages: of a delivery run.
         audience: of a wave through real channels.
+        orchestrated: of a wave that Prefect runs.
+        workers: how many share it.
+        rates: a provider's messages per second, where it is the provider that takes the time.
         records, people: of an import run.
     """
 
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     messages: int = 40_000
     audience: int = 100_000
+    orchestrated: int = 100_000
+    workers: tuple[int, ...] = (1, 2, 4)
+    rates: tuple[int, ...] = (600,)
     records: int = 200_000
     people: int = 100_000
     runs: int = 3
     is_whole: bool = True
 
 
-QUICK = Plan(sizes=(2_000, 20_000), messages=5_000, audience=5_000, records=20_000, people=10_000, is_whole=False)
+QUICK = Plan(
+    sizes=(2_000, 20_000),
+    messages=5_000,
+    audience=5_000,
+    orchestrated=50_000,  # fewer are not worth a second run
+    workers=(1, 2),
+    rates=(),
+    records=20_000,
+    people=10_000,
+    is_whole=False,
+)
 
 
 class Bench:
@@ -154,6 +170,28 @@ class Bench:
         yield Figure("off the rate of 200/s", messages, value, "%", target=target, note=note)
         most = done.counts["most in a second"]
         yield Figure("most in any second", messages, most, "messages", target=Target(at_most=200))
+
+    def orchestration(self) -> Iterator[Figure]:
+        """A wave as runs of a real Prefect server, by some workers: how fast, and what of its time is Prefect's."""
+        plan = self._plan
+        ways = [*((workers, 0) for workers in plan.workers), *((2, rate) for rate in plan.rates)]
+        for workers, rate in ways:
+            with self._organisation(plan.orchestrated) as url:
+                runs = 1 if rate or not plan.is_whole else plan.runs
+                done = measure(f"orchestration-{workers}@{rate}", url=url, size=plan.orchestrated, runs=runs)
+            messages, more = done.counts["messages"], done.more
+            name = f"a wave by {workers} worker{'s' if workers > 1 else ''}" + (f" at {rate}/s" if rate else "")
+            note = f"first claim to last record; {more['plain rate']:,.0f}/s without Prefect"
+            yield Figure(name, messages, more["rate"], "messages/s", note=note)
+            share = 100 * (more["with"] / more["without"] - 1)
+            note = f"{more['with']:.2f} s from Running to the end, {more['without']:.2f} s without; "
+            note += f"{more['start']:.1f} s from asking until Running"
+            target = Target(at_most=7, applies=plan.is_whole)
+            yield Figure(f"{name}: Prefect's share", messages, share, "%", target=target, note=note)
+            note = f"in {done.counts['flow runs']} flow runs"
+            yield Figure(
+                f"{name}: task runs", messages, done.counts["task runs"], "", target=Target(at_most=99), note=note
+            )
 
     def memory(self) -> Iterator[Figure]:
         """The worker's peak memory by size, and what a finished wave costs when it is replayed."""

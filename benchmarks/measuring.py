@@ -50,6 +50,11 @@ def _measures(name: str) -> Callable[[str, int, int], Measured]:
         from benchmarks import delivery
 
         return delivery.measure if name == "delivery" else delivery.measure_memory
+    if name.startswith("orchestration-"):
+        from benchmarks import orchestration
+
+        workers, _, rate = name.removeprefix("orchestration-").partition("@")
+        return orchestration.measure(int(workers), per_second=float(rate or 0))
     if name.startswith("channels-"):
         from benchmarks import channels
 
