@@ -46,9 +46,13 @@ def publish_table(*, key: str, table: Sequence[Mapping[str, object]], descriptio
         _publish(create_table_artifact, key=key, table=[dict(row) for row in table], description=description)
 
 
-def publish_markdown(*, key: str, markdown: str, description: str) -> None:
-    """A text."""
-    _publish(create_markdown_artifact, key=key, markdown=markdown, description=description)
+def publish_markdown(*, key: str, markdown: str, description: str) -> bool:
+    """A text.
+
+    Returns:
+        Whether Prefect shows it.
+    """
+    return _publish(create_markdown_artifact, key=key, markdown=markdown, description=description) is not None
 
 
 def publish_link(*, key: str, link: str, text: str, description: str) -> None:
@@ -103,8 +107,10 @@ def _publish(make: Callable[..., Any], **what: object) -> object:
     if not in_a_run():
         return None
     try:
-        # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
-        return make(_sync=True, **what)
+        # What is only shown is not waited for: by its own measure the client would try for minutes.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: min(1, PREFECT_CLIENT_MAX_RETRIES.value())}):
+            # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
+            return make(_sync=True, **what)
     except Exception as error:  # noqa: BLE001  # Prefect's client raises whatever its server or the network did
         log.warning("Prefect could not be shown %s", what.get("key", "progress"), extra={"error": type(error).__name__})
         return None

@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from pushpull.db import database_now, reading, writing
 from pushpull.insights.funnel import funnel
-from pushpull.ledger.notices import RECENT, Notice, NoticeKind, is_news, news
+from pushpull.ledger.notices import RECENT, Notice, NoticeKind, is_news, last_told, news
 from pushpull.ledger.planning import PlanResult
 from pushpull.ledger.results import WaveResult, recent_waves, wave_results
 from pushpull.ledger.waiting import Waiting, waiting_for_a_person
@@ -92,32 +90,36 @@ def refresh_pages(as_of: datetime) -> None:
 
 
 def _publish_pages(results: Sequence[WaveResult], as_of: datetime) -> None:
+    """The pages of waves that would say something else than their last one; those not shown are tried again later."""
     here = installation()
-    with writing(here.engine) as connection:
-        waiting = waiting_for_a_person(connection)
-        new = [each for each in results if _is_new(connection, each, waiting, as_of)]
     with reading(here.engine) as connection:
+        waiting = waiting_for_a_person(connection)
+        says = {_page_key(each): _fingerprint(each, waiting) for each in results}
+        said = last_told(connection, list(says))
+        new = [each for each in results if said.get(_page_key(each)) != says[_page_key(each)]]
         funnels = {key: funnel(connection, key, as_of=as_of) for key in {each.campaign_key for each in new}}
     for result in new:
-        publish_markdown(
+        so_far = funnels[result.campaign_key]
+        is_shown = publish_markdown(
             key=artifact_key("wave", result.campaign_key, result.key),
-            markdown=wave_page(
-                result,
-                waiting=waiting,
-                funnel=funnels[result.campaign_key],
-                settings=here.settings,
-                as_of=as_of,
-            ),
+            markdown=wave_page(result, waiting=waiting, funnel=so_far, settings=here.settings, as_of=as_of),
             description=f"{result.key}: {result.sentence()}",
         )
+        if not is_shown:  # nor would the others be, and each try takes its time
+            return
+        with writing(here.engine) as connection:
+            is_news(connection, _page_key(result), says[_page_key(result)], as_of)
 
 
-def _is_new(connection: Connection, result: WaveResult, waiting: Sequence[Waiting], at: datetime) -> bool:
-    """Whether its page would say something else than the last one."""
+def _page_key(result: WaveResult) -> str:
+    return f"wave.{result.wave_id}.page"
+
+
+def _fingerprint(result: WaveResult, waiting: Sequence[Waiting]) -> str:
+    """Of what a page says."""
     questions = [(each.kind, each.what, each.why) for each in waits_about(result, waiting)]
     says = repr((result.status, sorted(result.cells.items()), sorted(result.held.items()), questions))
-    fingerprint = hashlib.sha256(says.encode()).hexdigest()[:32]
-    return is_news(connection, f"wave.{result.wave_id}.page", fingerprint, at)
+    return hashlib.sha256(says.encode()).hexdigest()[:32]
 
 
 def _result_row(result: WaveResult) -> dict[str, object]:

@@ -95,7 +95,7 @@ def news(connection: Connection, *, at: datetime) -> list[Notice]:
         *_stopped_campaigns(connection),
         *_stopped_channels(connection),
     ]
-    told = _told(connection, [each.key for each in found])
+    told = last_told(connection, [each.key for each in found])
     fresh = [
         each
         for each in found
@@ -104,8 +104,8 @@ def news(connection: Connection, *, at: datetime) -> list[Notice]:
     return [*_with_results(connection, fresh), *_new_questions(connection, at=at)]
 
 
-def _told(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-    """What was told last, so that only news needs a statement of its own."""
+def last_told(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """What was told last, by key: its fingerprint."""
     rows = connection.execute(select(notice.c.key, notice.c.fingerprint).where(notice.c.key.in_(keys)))
     return dict(rows.all())
 
@@ -244,7 +244,7 @@ def _new_questions(connection: Connection, *, at: datetime) -> list[Notice]:
     connection.execute(
         delete(notice).where(notice.c.key.startswith("waits.", autoescape=True), notice.c.key.not_in(list(asked)))
     )
-    known = _told(connection, list(asked))
+    known = last_told(connection, list(asked))
     new = [key for key, why in asked.items() if known.get(key) != why and is_news(connection, key, why, at)]
     if not new:
         return []

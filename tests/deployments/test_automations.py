@@ -21,10 +21,13 @@ from sqlalchemy import Engine
 
 from deployments.automations import FLOWS, Alarm, alarms
 from flows.decide import decide
+from pushpull.db import writing
+from pushpull.ledger.switches import set_switch
+from pushpull.ledger.vocabulary import SwitchName
 from tasks.decide import Action
 from tasks.events import Event
 from tests.deployments.test_prefect_yaml import DEPLOYMENTS
-from tests.orchestra.processes import ROOT, descendants, processes_with, until
+from tests.orchestra.processes import ROOT, processes_with, until
 from tests.orchestra.stack import POOL, Orchestra, orchestra
 
 ALARMS = {each.name: each for each in alarms(heartbeat_seconds=30)}
@@ -186,7 +189,7 @@ def two_at_once_make_each_thing_once(stack: Orchestra) -> None:
     assert sorted(names) == sorted(each.full_name for each in ALARMS.values())
     assert all(action["type"] != "send-notification" for each in made(stack).values() for action in each["actions"])
     variables = {each["name"]: each["value"] for each in stack.api.post("/variables/filter")}
-    assert variables == {"pushpull_pause": False, "pushpull_pilot": [], "pushpull_override_recipient": ""}
+    assert variables == {"pushpull_pause": True, "pushpull_pilot": [], "pushpull_override_recipient": ""}
     queues = {each["name"]: each["priority"] for each in stack.api.post(f"/work_pools/{POOL}/queues/filter")}
     assert queues["mandatory"] == 1 < queues["default"]
 
@@ -206,7 +209,7 @@ def what_ops_changed_stays(stack: Orchestra, block: str) -> None:
     set_up(stack, "--notify", block)
     stack.api.ask("PATCH", f"/automations/{made(stack)['Pushpull: no worker']['id']}", {"enabled": False})
     pause = next(each for each in stack.api.post("/variables/filter") if each["name"] == "pushpull_pause")
-    stack.api.ask("PATCH", f"/variables/{pause['id']}", {"value": True})
+    stack.api.ask("PATCH", f"/variables/{pause['id']}", {"value": False})
     hurried(stack, "a run is late", 77)
     outcomes = set_up(stack)
     assert outcomes["automation 'Pushpull: a run is late'"] == "brought up to date"
@@ -214,7 +217,7 @@ def what_ops_changed_stays(stack: Orchestra, block: str) -> None:
     assert found["Pushpull: a run is late"]["trigger"]["within"] == 600
     assert found["Pushpull: a run is late"]["actions"][0]["type"] == "send-notification"
     assert found["Pushpull: no worker"]["enabled"] is False
-    assert stack.api.ask("GET", f"/variables/{pause['id']}")["value"] is True
+    assert stack.api.ask("GET", f"/variables/{pause['id']}")["value"] is False
 
 
 def it_tells_of_stops_and_questions(stack: Orchestra, inbox: Inbox) -> None:
@@ -251,20 +254,21 @@ def it_tells_of_failed_runs_with_their_address_but_not_of_other_projects(stack: 
 def it_tells_of_what_does_not_happen(stack: Orchestra, inbox: Inbox) -> None:
     hurried(stack, "a run is late")
     hurried(stack, "nothing is dispatched")
-    late, in_time = stack.api.start("sync"), stack.api.start("launch")
-    for run in (late, in_time):
-        stack.api.set_state(run, "SCHEDULED", "Late")
+    late, in_time = stack.api.start("sync"), stack.api.start("launch")  # there is no worker
+    stack.api.set_state(in_time, "SCHEDULED", "Late")
     stack.api.set_state(in_time, "PENDING", "Pending")
-    assert f"/runs/flow-run/{late}" in inbox.until("a run is late", seconds=40)
+    assert f"/runs/flow-run/{late}" in inbox.until("a run is late", seconds=60)
     assert "No dispatch" in inbox.until("nothing is dispatched", seconds=40)
     assert not any(in_time in each for each in inbox.about("a run is late"))
 
 
 @pytest.mark.prefect
 def test_automations_are_made_once_stay_as_ops_want_them_and_fire(
-    start: Callable[..., Orchestra], inbox: Inbox
+    start: Callable[..., Orchestra], inbox: Inbox, postgres_engine: Engine
 ) -> None:
     """One test, because starting a server takes longer than all the rest."""
+    with writing(postgres_engine) as connection:  # new Variables say what holds, and change nothing
+        set_switch(connection, SwitchName.PAUSE, True, who="ada", at=datetime.now(UTC))
     stack = start()
     trying_changes_nothing(stack)
     two_at_once_make_each_thing_once(stack)
@@ -278,8 +282,8 @@ def test_automations_are_made_once_stay_as_ops_want_them_and_fire(
 
 @pytest.mark.soak
 @pytest.mark.prefect
-def test_a_run_whose_machine_died_is_declared_crashed_and_told(
-    start: Callable[..., Orchestra], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+def test_a_run_whose_machine_died_is_declared_crashed_and_all_of_it_is_told(
+    start: Callable[..., Orchestra], inbox: Inbox
 ) -> None:
     stack = start()
     stack.environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = "30"
@@ -289,8 +293,8 @@ def test_a_run_whose_machine_died_is_declared_crashed_and_told(
     until("the run's process", lambda: processes_with("PREFECT__FLOW_RUN_ID", run), seconds=60, pause=0.05)
     stack.api.wait_for(run, "RUNNING")
     worker.kill_with_all_it_started()
-    assert not descendants(worker.pid)
     assert stack.api.state(run) == "RUNNING"  # a zombie: nobody is left to say otherwise
     until("it is crashed", lambda: stack.api.state(run) == "CRASHED", seconds=240)
     assert "no heartbeat" in str(stack.api.run(run)["state"]["message"])
     assert run in inbox.until("a run failed")
+    assert "No worker" in inbox.until("no worker", seconds=240)

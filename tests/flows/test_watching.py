@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from prefect import artifacts as prefect_artifacts
 from prefect.client.orchestration import get_client
 from sqlalchemy import Engine, func, select, update
 
@@ -17,7 +16,7 @@ from flows.launch import launch
 from flows.sync import sync
 from pushpull.db import reading, writing
 from pushpull.ledger.campaigns import hold_campaign, pause_channel, pause_wave, wave_id_of
-from pushpull.ledger.tables import delivery, wave
+from pushpull.ledger.tables import delivery
 from pushpull.ledger.vocabulary import DeliveryState
 from tasks import publish
 from tasks.installation import Installation
@@ -167,14 +166,13 @@ def test_a_late_wave_asks_a_person_once_and_says_so(
     assert (needed["waits"], needed["first"]) == (1, f"wave {ANNOUNCEMENT}")
 
 
-def test_a_run_that_prefect_cannot_be_told_about_sends_all_the_same(
-    company: Installation, launch_day: datetime, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_prefect_cannot_be_told_about_sends_all_the_same_and_a_later_one_shows_it(
+    company: Installation, launch_day: datetime, since: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ConnectionError("no server")
 
     for name in ("create_markdown_artifact", "create_table_artifact"):
-        assert hasattr(prefect_artifacts, name)
         monkeypatch.setattr(publish, name, refuse)
     monkeypatch.setattr("tasks.events.emit_event", refuse)
 
@@ -187,4 +185,7 @@ def test_a_run_that_prefect_cannot_be_told_about_sends_all_the_same(
     with reading(company.engine) as connection:
         accepted = select(func.count()).where(delivery.c.state == DeliveryState.ACCEPTED.value)
         assert connection.execute(accepted).scalar_one() > 0
-        assert connection.execute(select(func.count()).select_from(wave)).scalar_one() == 1
+    assert asyncio.run(pages(since)) == []
+    monkeypatch.undo()
+    asyncio.run(sync(as_of=(launch_day + timedelta(hours=10)).isoformat()))
+    assert len(asyncio.run(pages(since))) == 1
