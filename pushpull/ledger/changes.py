@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from pushpull.learners.tables import learner
 from pushpull.ledger.tables import delivery
@@ -49,15 +49,26 @@ def written(connection: Connection, wave_id: int, number: int) -> tuple[Change, 
     Args:
         number: the rotation's.
     """
-    row, earlier = delivery.alias("row"), _latest_before(wave_id, number)
-    kinds = (earlier.c.state, earlier.c.reason, row.c.state, row.c.reason, row.c.channel)
-    rows = connection.execute(
-        select(*kinds, func.count())
-        .select_from(row.outerjoin(earlier, earlier.c.learner_id == row.c.learner_id))
-        .where(row.c.wave_id == wave_id, row.c.rotation == number)
-        .group_by(*kinds)
+    # One pass in the order of rotations: joining rows with earlier ones takes nested loops where statistics are old.
+    row = (
+        select(
+            delivery.c.rotation,
+            func.lag(delivery.c.state)
+            .over(partition_by=delivery.c.learner_id, order_by=delivery.c.rotation)
+            .label("state_then"),
+            func.lag(delivery.c.reason)
+            .over(partition_by=delivery.c.learner_id, order_by=delivery.c.rotation)
+            .label("reason_then"),
+            delivery.c.state,
+            delivery.c.reason,
+            delivery.c.channel,
+        )
+        .where(delivery.c.wave_id == wave_id, delivery.c.rotation <= number)
+        .subquery("row")
     )
+    kinds = (row.c.state_then, row.c.reason_then, row.c.state, row.c.reason, row.c.channel)
     changes = []
+    rows = connection.execute(select(*kinds, func.count()).where(row.c.rotation == number).group_by(*kinds))
     for state_then, reason_then, state, reason, channel, count in rows:
         is_planned = state != DeliveryState.SKIPPED
         changes.append(
@@ -81,18 +92,23 @@ def left_as_they_are(
     Args:
         asked_for: a condition on ``learner``.
     """
-    earlier = _latest_before(wave_id, number)
-    has_new_row = (
-        select(delivery.c.learner_id)
-        .where(delivery.c.wave_id == wave_id, delivery.c.rotation == number, delivery.c.learner_id == learner.c.id)
-        .correlate(learner)
-        .exists()
+    latest_first = delivery.c.rotation.desc()
+    numbered = (
+        select(
+            delivery.c.learner_id,
+            delivery.c.rotation,
+            delivery.c.state,
+            delivery.c.reason,
+            func.row_number().over(partition_by=delivery.c.learner_id, order_by=latest_first).label("place"),
+        )
+        .where(delivery.c.wave_id == wave_id, delivery.c.rotation <= number)
+        .subquery("numbered")
     )
     rows = connection.execute(
-        select(earlier.c.state, earlier.c.reason, func.count())
-        .select_from(learner.join(earlier, earlier.c.learner_id == learner.c.id))
-        .where(asked_for, ~has_new_row)
-        .group_by(earlier.c.state, earlier.c.reason)
+        select(numbered.c.state, numbered.c.reason, func.count())
+        .select_from(learner.join(numbered, numbered.c.learner_id == learner.c.id))
+        .where(numbered.c.place == 1, numbered.c.rotation < number, asked_for)
+        .group_by(numbered.c.state, numbered.c.reason)
     )
     changes = []
     for state, reason, count in rows:
@@ -100,23 +116,6 @@ def left_as_they_are(
         now = Now.STILL_OPEN if before in OPEN_STATES else Now.STILL_EXCLUDED
         changes.append(Change(before, reason, now, None, None, count))
     return _together(changes)
-
-
-def _latest_before(wave_id: int, number: int) -> Subquery:
-    """Every learner's last row in an earlier rotation."""
-    last: Select[tuple[int, int]] = (
-        select(delivery.c.learner_id, func.max(delivery.c.rotation).label("rotation"))
-        .where(delivery.c.wave_id == wave_id, delivery.c.rotation < number)
-        .group_by(delivery.c.learner_id)
-    )
-    latest = last.subquery("latest")
-    mine = and_(delivery.c.rotation == latest.c.rotation, delivery.c.learner_id == latest.c.learner_id)
-    return (
-        select(delivery.c.learner_id, delivery.c.state, delivery.c.reason)
-        .select_from(delivery.join(latest, mine))
-        .where(delivery.c.wave_id == wave_id)
-        .subquery("earlier")
-    )
 
 
 def _together(changes: list[Change]) -> tuple[Change, ...]:

@@ -185,7 +185,8 @@ def _rotate(
     number = (
         1 + connection.execute(select(func.max(rotation.c.rotation)).where(rotation.c.wave_id == wave_id)).scalar_one()
     )
-    rules = _rules(connection, row, as_of=as_of, global_holdout=global_holdout)
+    rules, earlier = _rules(connection, row, as_of=as_of, global_holdout=global_holdout), _Earlier(wave_id, number)
+    asked_for = _asked_for(connection, rules, earlier, cohort)
     connection.execute(
         insert(rotation).values(
             wave_id=wave_id,
@@ -202,7 +203,7 @@ def _rotate(
         rules,
         wave_id=wave_id,
         rotation_number=number,
-        only=and_(_asked_for(connection, rules, wave_id, cohort), ~_is_open(wave_id)),
+        only=and_(asked_for, ~earlier.is_open),
         sendable_only=cohort.kind is CohortKind.MISSED,
     )
     _keep_items(connection, wave_id, number)
@@ -210,7 +211,7 @@ def _rotate(
     record(connection, at=as_of, who=requested_by, what="cohort re-run", subject=f"{row.key} #{number}", why=reason)
     result = _result(connection, row.key, wave_id, number, cohort)
     asks = ask_if_large(connection, wave_id, number, planned=result.planned, spec=rules.spec, at=as_of)
-    unchanged = left_as_they_are(connection, wave_id, number, _asked_for(connection, rules, wave_id, cohort))
+    unchanged = left_as_they_are(connection, wave_id, number, asked_for)
     return replace(
         result,
         status=WaveStatus.HELD if asks else result.status,
@@ -238,29 +239,46 @@ def _rules(connection: Connection, row: object, *, as_of: datetime, global_holdo
     )
 
 
-def _has_row(wave_id: int, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    mine = and_(delivery.c.wave_id == wave_id, delivery.c.learner_id == learner.c.id)
-    return select(delivery.c.learner_id).where(mine, condition).correlate(learner).exists()
+@dataclass(frozen=True)
+class _Earlier:
+    """The rotations of a wave before a new one.
+
+    Args:
+        rotation: the new one's number.
+    """
+
+    wave_id: int
+    rotation: int
+
+    def has_row(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether a learner has such a delivery in one of them."""
+        # The key is (wave, rotation, learner): without their rotations, a learner's rows are found by reading them all.
+        mine = and_(
+            delivery.c.wave_id == self.wave_id,
+            delivery.c.rotation.in_(range(self.rotation)),
+            delivery.c.learner_id == learner.c.id,
+        )
+        return select(delivery.c.learner_id).where(mine, condition).correlate(learner).exists()
+
+    @property
+    def is_open(self) -> ColumnElement[bool]:
+        """Whether a learner has a delivery that is not settled: a second one would be a duplicate."""
+        return self.has_row(delivery.c.state.in_([state.value for state in OPEN_STATES]))
 
 
-def _is_open(wave_id: int) -> ColumnElement[bool]:
-    """Whether a learner has a delivery of the wave that is not settled: a second one would be a duplicate."""
-    return _has_row(wave_id, delivery.c.state.in_([state.value for state in OPEN_STATES]))
-
-
-def _asked_for(connection: Connection, rules: Terms, wave_id: int, cohort: Cohort) -> ColumnElement[bool]:
+def _asked_for(connection: Connection, rules: Terms, earlier: _Earlier, cohort: Cohort) -> ColumnElement[bool]:
     """Whether a learner belongs to the cohort, be it that an earlier delivery is still open."""
-    received = _has_row(wave_id, delivery.c.state.in_(_RECEIVED))
+    received = earlier.has_row(delivery.c.state.in_(_RECEIVED))
     unwritten = and_(delivery.c.state == DeliveryState.SKIPPED.value, delivery.c.reason == Reason.RENDER_FAILED.value)
     match cohort.kind:
         case CohortKind.FAILED:
-            return and_(_has_row(wave_id, or_(delivery.c.state.in_(_FAILED), unwritten)), ~received)
+            return and_(earlier.has_row(or_(delivery.c.state.in_(_FAILED), unwritten)), ~received)
         case CohortKind.PARKED:
-            return and_(_has_row(wave_id, delivery.c.state == DeliveryState.PARKED.value), ~received)
+            return and_(earlier.has_row(delivery.c.state == DeliveryState.PARKED.value), ~received)
         case CohortKind.MISSED:
-            return and_(_has_row(wave_id, delivery.c.state == DeliveryState.SKIPPED.value), ~received)
+            return and_(earlier.has_row(delivery.c.state == DeliveryState.SKIPPED.value), ~received)
         case CohortKind.JOINED_SINCE:
-            return and_(membership(connection, rules), ~_has_row(wave_id, true()))
+            return and_(membership(connection, rules), ~earlier.has_row(true()))
         case CohortKind.LEARNERS:
             return in_texts(learner.c.external_id, cohort.external_ids)
         case CohortKind.SEGMENT:
@@ -282,7 +300,11 @@ def _keep_items(connection: Connection, wave_id: int, number: int) -> None:
     earlier = delivery.alias("earlier")
     first_item = (
         select(func.max(earlier.c.item_id))
-        .where(earlier.c.wave_id == wave_id, earlier.c.learner_id == delivery.c.learner_id, earlier.c.rotation < number)
+        .where(
+            earlier.c.wave_id == wave_id,
+            earlier.c.rotation.in_(range(number)),  # not "<": see _Earlier
+            earlier.c.learner_id == delivery.c.learner_id,
+        )
         .scalar_subquery()
     )
     connection.execute(

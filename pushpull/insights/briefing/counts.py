@@ -5,11 +5,11 @@ Every function is one set-based statement or two. What is made of the counts is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from pushpull.insights.briefing.queue import Due
 from pushpull.learners.lists import in_ids
@@ -198,35 +198,44 @@ def due_by_channel(connection: Connection, about: Subject, *, as_of: datetime) -
 def writing_to_them(connection: Connection, about: Subject) -> dict[str, int]:
     """How many of those who are to get this message get others within three days, by the other waves' campaign."""
     day, around = about.spec.on, timedelta(days=AROUND_DAYS)
-    nearby: Sequence[int] = (
-        connection.execute(
-            select(wave.c.id)
-            .join(campaign, campaign.c.id == wave.c.campaign_id)
-            .where(
-                wave.c.id != about.wave_id,
-                wave.c.planned_at.is_not(None),
-                wave.c.on_day.between(day - around, day + around),
-                wave.c.status != WaveStatus.CANCELLED.value,
-                campaign.c.status != WaveStatus.CANCELLED.value,
-            )
+    nearby = connection.execute(
+        select(wave.c.id, campaign.c.key)
+        .join(campaign, campaign.c.id == wave.c.campaign_id)
+        .where(
+            wave.c.id != about.wave_id,
+            wave.c.planned_at.is_not(None),
+            wave.c.on_day.between(day - around, day + around),
+            wave.c.status != WaveStatus.CANCELLED.value,
+            campaign.c.status != WaveStatus.CANCELLED.value,
         )
-        .scalars()
-        .all()
-    )
+    ).all()
     if not nearby:
         return {}
-    other = delivery.alias("other")
-    rows = connection.execute(
-        select(campaign.c.key, func.count(distinct(other.c.learner_id)).label("people"))
-        .select_from(other.join(wave, wave.c.id == other.c.wave_id).join(campaign, campaign.c.id == wave.c.campaign_id))
+    waves_of: dict[str, list[int]] = {}
+    for wave_id, key in nearby:
+        waves_of.setdefault(key, []).append(wave_id)
+    # One pass over the waves, with what is known of each learner side by side: to join them with themselves takes
+    # nested loops, and minutes, while the planner knows nothing of tables that were just filled.
+    gets_this = _is_true(and_(_mine(about), _waits()))
+    others = [_is_true(in_ids(delivery.c.wave_id, ids)).label(f"of_{at}") for at, ids in enumerate(waves_of.values())]
+    people = (
+        select(delivery.c.learner_id, *others)
         .where(
-            in_ids(other.c.wave_id, nearby),
-            other.c.state != DeliveryState.SKIPPED.value,
-            other.c.learner_id.in_(select(delivery.c.learner_id).where(_mine(about), _waits())),
+            in_ids(delivery.c.wave_id, [about.wave_id, *(wave_id for wave_id, _ in nearby)]),
+            delivery.c.state != DeliveryState.SKIPPED.value,
         )
-        .group_by(campaign.c.key)
+        .group_by(delivery.c.learner_id)
+        .having(gets_this == 1)
+        .subquery("people")
     )
-    return dict(sorted(rows.all(), key=lambda each: (-each.people, each.key)))
+    sums = [func.coalesce(func.sum(people.c[each.name]), 0) for each in others]
+    counts = zip(waves_of, connection.execute(select(*sums)).one(), strict=True)
+    return dict(sorted(((key, int(count)) for key, count in counts if count), key=lambda each: (-each[1], each[0])))
+
+
+def _is_true(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """1 for a learner of whom some row fulfils the condition, else 0."""
+    return func.max(case((condition, 1), else_=0))
 
 
 def at_their_cap(connection: Connection, about: Subject, caps: Caps) -> int:
