@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select, text
 
@@ -72,20 +72,22 @@ class Switches:
         return "; ".join(parts) or "no switch is set"
 
 
+_NOW = select(switch.c.name, switch.c.value)
+#: On PostgreSQL it shares the table, also where that has no row yet; on SQLite nobody else writes anyway.
+_HELD = _NOW.with_for_update(read=True, key_share=True)
+
+
 def switches(connection: Connection) -> Switches:
     """The switches as they are now."""
-    return _read(connection, held=False)
+    return _as_switches(dict(connection.execute(_NOW).all()))
 
 
 def held_switches(connection: Connection) -> Switches:
     """The switches as they are now and stay until this transaction ends: who sets one waits for it."""
-    return _read(connection, held=True)
+    return _as_switches(dict(connection.execute(_HELD).all()))
 
 
-def _read(connection: Connection, *, held: bool) -> Switches:
-    rows = select(switch.c.name, switch.c.value)
-    # On PostgreSQL this shares the table, also where it has no row yet; on SQLite nobody else writes anyway.
-    found = dict(connection.execute(rows.with_for_update(read=True, key_share=True) if held else rows).all())
+def _as_switches(found: Mapping[str, Any]) -> Switches:
     pause = found.get(SwitchName.PAUSE.value, False)
     return Switches(
         is_paused=bool(pause),
