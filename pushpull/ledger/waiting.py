@@ -1,7 +1,7 @@
-"""What waits for a person: held waves and campaigns, stopped channels, parked deliveries, replies; always a query.
+"""What waits for a person: switches, held waves and campaigns, stopped channels, parked deliveries, replies.
 
-Deciding about them is in :mod:`pushpull.ledger.campaigns`, :mod:`pushpull.ledger.reconcile` and
-:mod:`pushpull.ledger.replies`.
+It is always a query. Deciding about them is in :mod:`pushpull.ledger.switches`, :mod:`pushpull.ledger.campaigns`,
+:mod:`pushpull.ledger.reconcile` and :mod:`pushpull.ledger.replies`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, String, and_, cast, distinct, func, select
 from pushpull.ledger.approvals import HELD_AGAIN
 from pushpull.ledger.preflight import HELD_BY_PREFLIGHT
 from pushpull.ledger.replies import refusals
+from pushpull.ledger.switches import Switches, switches
 from pushpull.ledger.tables import attempt, audit, campaign, channel_pause, delivery, wave
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
 
@@ -32,7 +33,7 @@ class Waiting:
     """One thing that goes on only when a person says so.
 
     Args:
-        kind: ``wave``, ``campaign``, ``channel``, ``parked`` or ``reply``.
+        kind: ``switch``, ``wave``, ``campaign``, ``channel``, ``parked`` or ``reply``.
         what: its key or name.
         why: the question, in words.
         command: what answers it; the reason is left to the person.
@@ -47,12 +48,22 @@ class Waiting:
 def waiting_for_a_person(connection: Connection) -> list[Waiting]:
     """Everything that waits, what concerns most learners first."""
     return [
+        *_switches(connection),
         *_channels(connection),
         *_campaigns(connection),
         *_waves(connection),
         *_parked(connection),
         *_replies(connection),
     ]
+
+
+def _switches(connection: Connection) -> list[Waiting]:
+    """What was set for everything at once, so that nobody forgets it."""
+    now_set = switches(connection)
+    if now_set == Switches():
+        return []
+    command = "pushpull switch go-on" if now_set.is_paused else "pushpull switch show"
+    return [Waiting("switch", "everything", now_set.sentence(), command)]
 
 
 def _channels(connection: Connection) -> list[Waiting]:

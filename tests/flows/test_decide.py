@@ -17,9 +17,17 @@ from pushpull.db import reading, writing
 from pushpull.learners.consent import suppress
 from pushpull.learners.tables import learner, suppression
 from pushpull.learners.vocabulary import Channel, SuppressionReason
-from pushpull.ledger.campaigns import UnknownCampaignError, UnknownWaveError, hold_wave, paused_channels, wave_id_of
+from pushpull.ledger.campaigns import (
+    UnknownCampaignError,
+    UnknownWaveError,
+    hold_campaign,
+    hold_wave,
+    paused_channels,
+    wave_id_of,
+)
 from pushpull.ledger.tables import audit, campaign, delivery, wave
 from pushpull.ledger.vocabulary import DeliveryState, HoldReason, WaveStatus
+from pushpull.ledger.waiting import waiting_for_a_person
 from tasks.decide import Action, DecisionError, Subject, require_filled_in
 from tasks.installation import Installation
 from tasks.schedules import JOINT as JOINT_OF_PAUSING
@@ -105,6 +113,18 @@ def test_a_campaign_is_paused_resumed_and_cancelled(planned: Installation, launc
         decided(Action.RESUME_CAMPAIGN, campaign=CAMPAIGN)
 
 
+def test_a_campaign_that_stopped_itself_goes_on_asking_when_it_is_paused(
+    planned: Installation, launch_day: datetime
+) -> None:
+    with writing(planned.engine) as connection:
+        hold_campaign(connection, CAMPAIGN, why="opt-outs 7 % of 120", at=launch_day)
+    decided(Action.PAUSE_CAMPAIGN, campaign=CAMPAIGN)
+    with reading(planned.engine) as connection:
+        assert [each.kind for each in waiting_for_a_person(connection)] == ["campaign"]
+    decided(Action.RESUME_CAMPAIGN, campaign=CAMPAIGN)
+    assert status(planned, campaign) == WaveStatus.OPEN
+
+
 def test_a_wave_is_paused_released_and_cancelled(planned: Installation, launch_day: datetime) -> None:
     about = {"campaign": CAMPAIGN, "wave": ANNOUNCEMENT}
     decided(Action.PAUSE_WAVE, **about)
@@ -149,6 +169,9 @@ def test_a_channel_is_paused_and_resumed(company: Installation, launch_day: date
 
 def test_everything_is_paused_and_goes_on(planned: Installation, launch_day: datetime) -> None:
     decided(Action.PAUSE_EVERYTHING)
+    with reading(planned.engine) as connection:
+        (waiting,) = waiting_for_a_person(connection)
+    assert (waiting.kind, waiting.why) == ("switch", "everything is paused"), "so that nobody forgets it"
     assert "already" in decided(Action.PAUSE_EVERYTHING)[0]
     send(launch_day)
     assert count(planned, ACCEPTED) == 0
