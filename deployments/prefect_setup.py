@@ -8,6 +8,7 @@ schedule too.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
@@ -73,5 +74,14 @@ def _prefect(*words: str) -> None:
             raise
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The command."""
+    argparse.ArgumentParser(prog="python -m deployments.prefect_setup", description=__doc__).parse_args()
+    if not os.environ.get("PREFECT_API_URL"):
+        # Prefect would start a server of its own for it, and forget it again.
+        raise SystemExit("error: set PREFECT_API_URL to the server that is meant, e.g. http://127.0.0.1:4200/api")
     set_up()
+
+
+if __name__ == "__main__":
+    main()
