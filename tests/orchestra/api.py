@@ -118,7 +118,7 @@ class Api:
             body["flow_runs"] = {"state": {"type": {"any_": list(states)}}}
         return list(self.post("/flow_runs/filter", body))
 
-    def wait_for(self, run_id: str, *states: str, seconds: float = 60) -> str:
+    def wait_for(self, run_id: str, *states: str, seconds: float = 120) -> str:
         """Wait until a run is in one of these states.
 
         Returns:
@@ -134,11 +134,11 @@ class Api:
 
         return until(f"run {run_id} is {' or '.join(states)}", there, seconds=seconds)
 
-    def wait_for_end(self, run_id: str, *, seconds: float = 60) -> str:
+    def wait_for_end(self, run_id: str, *, seconds: float = 120) -> str:
         """Wait until a run has ended, however it did."""
         return self.wait_for(run_id, *ENDED, seconds=seconds)
 
-    def finished(self, *run_ids: str, seconds: float = 60) -> None:
+    def finished(self, *run_ids: str, seconds: float = 120) -> None:
         """Wait for the good end of runs.
 
         Raises:
@@ -156,13 +156,15 @@ class Api:
         """Press "Retry": the UI's own request."""
         self.set_state(run_id, "SCHEDULED", "AwaitingRetry")
 
-    def resume(self, run_id: str, answers: Mapping[str, object]) -> dict[str, Any]:
+    def resume(self, run_id: str, answers: Mapping[str, object]) -> bool:
         """Fill in the form of a paused run and press "Resume".
 
         Returns:
-            The server's answer; its ``status`` is ACCEPT, or REJECT where the form is wrong.
+            Whether the form was taken; False: something in it is wrong.
         """
-        return dict(self.post(f"/flow_runs/{run_id}/resume", {"run_input": dict(answers)}))
+        answer = self._client.post(f"/flow_runs/{run_id}/resume", json={"run_input": dict(answers)})
+        assert answer.status_code < 500, answer.text
+        return answer.is_success and answer.json()["status"] == "ACCEPT"
 
     def told_by(self, run_id: str) -> str:
         """A run's log."""

@@ -25,7 +25,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: str, look: Callable[[], T], *, seconds: float = 60, pause: float = 0.2) -> T:
+def until(what: str, look: Callable[[], T], *, seconds: float = 120, pause: float = 0.2) -> T:
     """What ``look`` finds, as soon as it finds something.
 
     Raises:
