@@ -123,6 +123,7 @@ def mail_record(connection: Connection, *, now: datetime) -> MailRecord:
         handover.c.channel == Channel.EMAIL.value,
         handover.c.as_of > now - timedelta(days=_RECORD_DAYS),
         handover.c.as_of <= now,
+        handover.c.diverted_to.is_(None),
     )
     accepted = connection.execute(select(func.coalesce(func.sum(handover.c.accepted), 0)).where(recent)).scalar_one()
     # Facts are found by campaign and kind, which have an index: reports are few where openings and clicks are many.

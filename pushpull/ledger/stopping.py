@@ -31,10 +31,10 @@ class Figures:
 
 
 def figures(connection: Connection, campaign_id: int) -> Figures:
-    """Count what came back of a campaign."""
+    """Count what came back of a campaign; rehearsals went to somebody else and say nothing about it."""
     accepted, refused = connection.execute(
         select(func.coalesce(func.sum(handover.c.accepted), 0), func.coalesce(func.sum(handover.c.rejected), 0)).where(
-            handover.c.campaign_id == campaign_id
+            handover.c.campaign_id == campaign_id, handover.c.diverted_to.is_(None)
         )
     ).one()
     watched = [EventKind.OPTED_OUT.value, EventKind.COMPLAINED.value, EventKind.BOUNCED.value]

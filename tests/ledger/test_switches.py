@@ -28,10 +28,13 @@ from pushpull.ledger.inbox import receive
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
 from pushpull.ledger.news import DeliveryName, ProviderEvent, Told, Word
 from pushpull.ledger.outcomes import Accepted, NotSent, Rejected, Uncertain
+from pushpull.ledger.preflight import mail_record
 from pushpull.ledger.reconcile import Patience, reap, reconcile
 from pushpull.ledger.results import wave_results
 from pushpull.ledger.rotations import Cohort, CohortKind, rotate
 from pushpull.ledger.shards import Shard
+from pushpull.ledger.specs import StopThresholds
+from pushpull.ledger.stopping import Figures, figures
 from pushpull.ledger.switches import MOST_GUESTS, SwitchError, Switches, follow, held_switches, set_switch, switches
 from pushpull.ledger.tables import audit, callback, contact, delivery_event, handover
 from pushpull.ledger.vocabulary import CallbackState, DeliveryState, EventKind, MessageClass, Reason, SwitchName
@@ -386,6 +389,22 @@ def test_whatever_comes_of_it_the_learner_got_nothing(engine: Engine, answer: An
     assert states_of(engine, wave_id) == dict.fromkeys(people, DIVERTED)
     assert result.skipped == {Reason.DIVERTED: 2}
     assert count(engine, suppression) == 0, "what the address refuses says nothing about the learner"
+
+
+def test_an_address_that_refuses_a_rehearsal_stops_no_campaign(engine: Engine) -> None:
+    with writing(engine) as connection:
+        campaign_id = a_campaign(connection, stop=StopThresholds(after=2))
+        people = learners(connection, 6)
+    wave_id = planned(engine, a_wave())
+    to = somebody(engine)
+    set_to(engine, OVERRIDE, "rehearsing")
+    sink = Post({each: [Rejected("mailbox_full")] for each in people}, request_size=1)
+    result = dispatched(engine, wave_id, sink, batch_size=2)
+    assert result.stopped is None
+    assert sink.reached == [to] * 6
+    with reading(engine) as connection:
+        assert figures(connection, campaign_id) == Figures()
+        assert mail_record(connection, now=NOON).accepted == 0
 
 
 def test_what_surely_never_left_waits_and_may_go_to_the_learner_later(engine: Engine) -> None:
