@@ -145,7 +145,7 @@ def alarms(*, heartbeat_seconds: int | None = None) -> list[Alarm]:
             name="a run fell silent",
             section="silent-run",
             trigger=_runs(
-                after={_HEARTBEAT},
+                after={_HEARTBEAT, *_states("Running")},  # it may end before its first heartbeat
                 expect={_HEARTBEAT, *_states("Paused", "Suspended", "AwaitingRetry", *_ENDED)},
                 posture=Posture.Proactive,
                 within=timedelta(seconds=_HEARTBEATS * beat + 30),

@@ -17,7 +17,7 @@ import pytest
 from prefect.events.actions import DoNothing
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.server.events.schemas.automations import AutomationCreate
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from deployments.automations import FLOWS, Alarm, alarms
 from flows.decide import decide
@@ -27,7 +27,7 @@ from pushpull.ledger.vocabulary import SwitchName
 from tasks.decide import Action
 from tasks.events import Event
 from tests.deployments.test_prefect_yaml import DEPLOYMENTS
-from tests.orchestra.processes import ROOT, processes_with, until
+from tests.orchestra.processes import ROOT, until
 from tests.orchestra.stack import POOL, Orchestra, orchestra
 
 ALARMS = {each.name: each for each in alarms(heartbeat_seconds=30)}
@@ -88,7 +88,8 @@ def test_a_healthy_run_is_never_called_silent() -> None:
         assert silent.within.total_seconds() >= 3 * seconds
         assert silent.for_each == {"prefect.resource.id"}
         ends = {f"prefect.flow-run.{name}" for name in ENDS | {"Paused", "Suspended"}}
-        assert silent.expect >= ends | silent.after
+        assert silent.expect >= ends | {"prefect.flow-run.heartbeat"}
+        assert silent.after == {"prefect.flow-run.heartbeat", "prefect.flow-run.Running"}
 
 
 class Inbox:
@@ -283,16 +284,23 @@ def test_automations_are_made_once_stay_as_ops_want_them_and_fire(
 @pytest.mark.soak
 @pytest.mark.prefect
 def test_a_run_whose_machine_died_is_declared_crashed_and_all_of_it_is_told(
-    start: Callable[..., Orchestra], inbox: Inbox
+    start: Callable[..., Orchestra], inbox: Inbox, postgres_engine: Engine
 ) -> None:
     stack = start()
     stack.environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = "30"
     set_up(stack, "--notify", a_notification_block(stack, inbox))
     worker = stack.start_worker()
-    run = stack.api.start("sync")
-    until("the run's process", lambda: processes_with("PREFECT__FLOW_RUN_ID", run), seconds=60, pause=0.05)
-    stack.api.wait_for(run, "RUNNING")
-    worker.kill_with_all_it_started()
+    with postgres_engine.connect() as connection:
+        connection.execute(text("LOCK TABLE callback IN ACCESS EXCLUSIVE MODE"))  # it waits here until it is killed
+        run = stack.api.start("sync")
+        stack.api.wait_for(run, "RUNNING", seconds=120)
+
+        def beats() -> bool:
+            found = stack.api.events("prefect.flow-run.heartbeat")
+            return any(each["resource"]["prefect.resource.id"].endswith(run) for each in found)
+
+        until("a heartbeat", beats, seconds=120)
+        worker.kill_with_all_it_started()
     assert stack.api.state(run) == "RUNNING"  # a zombie: nobody is left to say otherwise
     until("it is crashed", lambda: stack.api.state(run) == "CRASHED", seconds=240)
     assert "no heartbeat" in str(stack.api.run(run)["state"]["message"])
