@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from channels.parcels import parcel_folder, read
+from content.campaign import UnknownWaveError
 from content.source import ContentError
 from flows.cohort_rerun import cohort_rerun
 from flows.dispatch import dispatch
@@ -17,13 +18,15 @@ from flows.launch import launch
 from flows.onboarding import onboarding
 from flows.parameters import NoTimeZoneError
 from flows.reengagement import reengagement
+from flows.stages import plan_stage
 from flows.sync import sync
 from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
 from pushpull.learners.tables import activity, learner, lifecycle, progress
+from pushpull.ledger.campaigns import release_wave
 from pushpull.ledger.rotations import CohortKind
-from pushpull.ledger.tables import delivery, handover, wave
-from pushpull.ledger.vocabulary import DeliveryState, MessageClass, WaveStatus
+from pushpull.ledger.tables import audit, delivery, handover, wave
+from pushpull.ledger.vocabulary import DeliveryState, HoldReason, MessageClass, WaveStatus
 from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
 from tests.ledger.builders import a_campaign, a_wave, planned
@@ -296,3 +299,112 @@ def test_every_wave_is_judged_by_the_time_it_is_sent_at(
         judged = connection.execute(select(handover.c.as_of)).scalars().all()
     assert judged
     assert min(judged) > launch_day + timedelta(hours=9, minutes=30), "not by when the run began"
+
+
+# One wave, a day ahead, late.
+
+
+def waves_of(here: Installation) -> dict[str, tuple[str, str | None]]:
+    """Status and its reason, by the wave's key."""
+    with reading(here.engine) as connection:
+        return {
+            key: (status, why)
+            for key, status, why in connection.execute(select(wave.c.key, wave.c.status, wave.c.status_reason))
+        }
+
+
+def test_a_run_for_one_wave_plans_no_other(company: Installation, launch_day: datetime) -> None:
+    (plan,) = run(launch, launch_day, campaign=CAMPAIGN, wave="announcement")
+    assert plan.key == f"launch.announcement@{launch_day + timedelta(hours=1):%Y-%m-%d}"
+    assert set(waves_of(company)) == {plan.key}
+    assert run(launch, launch_day + timedelta(days=1), campaign=CAMPAIGN, wave="announcement") == []
+
+
+def test_a_wave_that_is_not_there_is_an_error_that_names_those_that_are(
+    company: Installation, launch_day: datetime
+) -> None:
+    with pytest.raises(UnknownWaveError, match=r"launch stage.*no wave 'anouncement'; it has: announcement, reminder"):
+        run(launch, launch_day, campaign=CAMPAIGN, wave="anouncement")
+    assert waves_of(company) == {}
+
+
+def test_a_wave_planned_the_day_before_is_that_of_its_day(company: Installation, launch_day: datetime) -> None:
+    evening = launch_day - timedelta(hours=8)
+    (plan,) = run(launch, evening, campaign=CAMPAIGN, wave="announcement", days_ahead=1)
+    assert plan.audience == PEOPLE
+    assert waves_of(company) == {plan.key: (WaveStatus.OPEN, None)}
+    with reading(company.engine) as connection:
+        dated = connection.execute(select(func.count()).select_from(progress).where(progress.c.due_at.is_not(None)))
+        assert dated.scalar_one() == 3 * PEOPLE  # its messages name the goals
+    (again,) = run(launch, launch_day, campaign=CAMPAIGN, wave="announcement")
+    assert again.was_planned_before
+    send_all(launch_day)
+    assert count(company, ACCEPTED) > 0
+    assert messages_in_the_outbox(company) == count(company, ACCEPTED)
+
+
+def planned_late(here: Installation, day: datetime, by: timedelta) -> str:
+    """Status of the announcement after a planning that came late."""
+    (plan,) = plan_stage(CAMPAIGN, "launch", day, wave="announcement", late_by=by, dry_run=False, cohort=[])
+    assert plan.status == waves_of(here)[plan.key][0]
+    return plan.status
+
+
+def test_a_stage_that_runs_hours_late_asks_instead_of_sending(company: Installation, launch_day: datetime) -> None:
+    assert planned_late(company, launch_day, timedelta(hours=4)) == WaveStatus.HELD
+    assert set(waves_of(company).values()) == {(WaveStatus.HELD, HoldReason.MISFIRE)}
+    with reading(company.engine) as connection:
+        (why,) = connection.execute(select(audit.c.why).where(audit.c.what == "wave held")).scalars()
+    assert why == f"planned 4:00:00 after its time, {launch_day:%Y-%m-%d %H:%M} UTC"
+    send_all(launch_day)
+    assert messages_in_the_outbox(company) == 0
+
+
+def test_a_stage_that_is_late_within_the_grace_sends(company: Installation, launch_day: datetime) -> None:
+    assert planned_late(company, launch_day, timedelta(hours=2)) == WaveStatus.OPEN
+
+
+def test_a_wave_that_was_planned_in_time_is_not_held_by_a_late_run(company: Installation, launch_day: datetime) -> None:
+    assert planned_late(company, launch_day, timedelta(0)) == WaveStatus.OPEN
+    assert planned_late(company, launch_day, timedelta(hours=9)) == WaveStatus.OPEN
+
+
+def test_a_late_wave_that_a_person_released_is_not_held_again(company: Installation, launch_day: datetime) -> None:
+    planned_late(company, launch_day, timedelta(hours=4))
+    with writing(company.engine) as connection:
+        (wave_id,) = connection.execute(select(wave.c.id)).scalars()
+        release_wave(connection, wave_id, who="ada", why="still welcome", at=launch_day + timedelta(hours=5))
+    assert planned_late(company, launch_day, timedelta(hours=6)) == WaveStatus.OPEN
+
+
+def test_a_planner_that_is_killed_leaves_no_late_wave_that_sends(
+    company: Installation, launch_day: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pushpull.ledger.planning.hold_wave", killed)
+        with pytest.raises(KeyboardInterrupt):
+            planned_late(company, launch_day, timedelta(hours=4))
+    assert waves_of(company) == {}
+    assert planned_late(company, launch_day, timedelta(hours=4)) == WaveStatus.HELD
+
+
+def test_a_back_fill_is_not_late(company: Installation, launch_day: datetime) -> None:
+    (plan,) = run(launch, launch_day, campaign=CAMPAIGN, wave="announcement")  # long past, and asked for
+    assert plan.status == WaveStatus.OPEN
+
+
+def test_a_rehearsal_of_a_late_wave_says_that_it_would_be_held(company: Installation, launch_day: datetime) -> None:
+    (plan,) = plan_stage(
+        CAMPAIGN,
+        "launch",
+        launch_day,
+        wave="announcement",
+        late_by=timedelta(hours=4),
+        dry_run=True,
+        cohort=[],
+    )
+    assert plan.status == WaveStatus.HELD
+    assert waves_of(company) == {}
