@@ -213,19 +213,28 @@ def channels_speak_to_the_providers_that_are_played(server: Serving) -> None:
     assert not [each for each in environment if each.startswith("PREFECT_SERVER_ENCRYPTION_KEY")]
 
 
+def _doctor(server: Serving, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from cli import main; main()", "doctor", *more]
+    return subprocess.run(command, env=server.environment, capture_output=True, text=True, check=False)
+
+
 def the_doctor_finds_nothing_to_fix(server: Serving) -> None:
     api = server.environment["PREFECT_API_URL"]
-    done = subprocess.run(
-        [sys.executable, "-c", "from cli import main; main()", "doctor", "--wait", "60"],
-        env=server.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _doctor(server, "--wait", "60")
     assert done.returncode == 0, done.stdout
     assert api in done.stdout
     for line in ("deployments", "schedules", "workers", "alarms"):
         assert any(line in each and each.strip().startswith("ok") for each in done.stdout.splitlines()), done.stdout
+
+
+def what_is_missing_is_to_be_fixed(server: Serving) -> None:
+    (deployment,) = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["cohort-rerun"]}}})
+    path = f"http://127.0.0.1:{server.port}/api/deployments/{deployment['id']}"
+    httpx.delete(path, timeout=20, trust_env=False).raise_for_status()
+    said = _doctor(server)
+    assert said.returncode == 1
+    assert "not deployed: cohort-rerun" in said.stdout
+    assert "python -m deployments.prefect_setup" in said.stdout
 
 
 def a_run_that_has_begun_ends_well_when_all_is_asked_to_end(server: Serving) -> None:
@@ -287,6 +296,7 @@ def test_everything_on_one_machine_works_from_start_to_end(tmp_path: Path) -> No
         a_worker_runs_a_flow_to_its_end(server)
         a_value_that_is_none_is_refused_before_it_runs(server)
         the_doctor_finds_nothing_to_fix(server)
+        what_is_missing_is_to_be_fixed(server)
         deploying_again_changes_no_schedule_that_ops_paused(server)
         a_run_that_has_begun_ends_well_when_all_is_asked_to_end(server)
     # Again in the same folder, and this time it is killed: what it started ends all the same, and a third could begin.
