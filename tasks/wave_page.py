@@ -51,6 +51,7 @@ def waits_about(result: WaveResult, waiting: Sequence[Waiting]) -> list[Waiting]
         if (each.kind in ("wave", "parked") and each.what == result.key)
         or (each.kind == "campaign" and each.what == result.campaign_key)
         or (each.kind == "channel" and each.what in channels)
+        or each.kind == "switch"
     ]
 
 
