@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -20,11 +22,12 @@ from sqlalchemy import Engine
 from flows.decide import decide
 from flows.dispatch import dispatch
 from pushpull.db import reading, writing
+from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.switches import Switches, set_switch, switches
-from pushpull.ledger.tables import wave
+from pushpull.ledger.tables import delivery, wave
 from pushpull.ledger.vocabulary import SwitchName, WaveStatus
 from tasks.decide import Action
-from tasks.installation import Installation
+from tasks.installation import Installation, installed
 from tasks.switches import VARIABLES, Refresher, VariableNotSetError, read_switches, set_everywhere
 from tests.flows.conftest import CAMPAIGN
 from tests.flows.test_decide import ANNOUNCEMENT, BY, planned, status
@@ -273,3 +276,54 @@ def test_a_running_drain_hears_of_a_pause_within_seconds_and_waits_for_nobody(pl
     asyncio.run(drains_for_long())
     assert now_set(planned).is_paused
     assert seen == [True]
+
+
+@pytest.mark.parametrize(
+    ("told", "reached"),
+    [({"pause": True}, set()), ({"pilot": ["e0"]}, {"e0"}), ({"override_recipient": "e1"}, {"e1"})],
+    ids=str,
+)
+def test_a_dispatch_that_is_sending_goes_by_what_is_set_in_the_ui_within_seconds(
+    planned: Installation,
+    launch_day: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, Any],
+    reached: set[str],
+) -> None:
+    """It is set while the first messages leave; afterwards nobody is sent to whom it does not allow."""
+    small = replace(planned, settings=planned.settings.model_copy(update={"batch_size": 1}))
+    monkeypatch.setattr("tasks.deliver.Refresher", partial(Refresher, every=0.05))
+    email = planned.adapters[Channel.EMAIL]
+    send, sent = email.send, list[tuple[bool, str]]()
+
+    def slowly(messages: Any, **options: Any) -> Any:
+        if not sent:
+            ops = Thread(target=lambda: asyncio.run(set_variables(**told)))  # this thread has a loop already
+            ops.start()
+            ops.join()
+        is_late = now_set(planned) != Switches()
+        sent.extend((is_late, each.to.partition("@")[0]) for each in messages)
+        time.sleep(0.2)
+        return send(messages, **options)
+
+    monkeypatch.setattr(email, "send", slowly)
+    with installed(small):
+        asyncio.run(dispatch(as_of=(launch_day + timedelta(hours=9)).isoformat()))
+    before = [to for is_late, to in sent if not is_late]
+    assert 0 < len(before) < count(planned, delivery.c.state.is_not(None))
+    after = {to for is_late, to in sent if is_late}
+    # One handover may have been committed just before, and leaves just after.
+    assert len(after - reached) <= 1
+    assert now_set(planned) != Switches()
+
+
+def test_a_retried_dispatch_does_not_undo_what_ops_set(planned: Installation, launch_day: datetime) -> None:
+    async def scenario() -> None:
+        await set_variables(pause=True)
+        for _ in range(2):
+            state = await dispatch(as_of=(launch_day + timedelta(hours=9)).isoformat(), return_state=True)
+            assert state.is_completed()
+
+    asyncio.run(scenario())
+    assert count(planned, ACCEPTED) == 0
+    assert now_set(planned).is_paused
