@@ -18,7 +18,7 @@ WORKDIR /app
 COPY . /app
 # Prefect's own Helm chart starts what it starts through this file.
 RUN install -D --mode 755 deployments/entrypoint.sh /opt/prefect/entrypoint.sh \
-    && install --mode 755 deployments/pushpull.py /opt/venv/bin/pushpull \
+    && install --mode 755 deployments/pushpull /opt/venv/bin/pushpull \
     && python -m compileall -q /app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/app \

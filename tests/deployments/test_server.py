@@ -72,7 +72,14 @@ class Serving:
     groups: list[int]
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/api{path}", json=body or {}, timeout=20, trust_env=False)
+        url = f"http://127.0.0.1:{self.port}/api{path}"
+
+        def answered() -> httpx.Response | None:
+            answer = httpx.post(url, json=body or {}, timeout=30, trust_env=False)
+            # A busy SQLite says so, and nothing was done: Prefect's own client asks again too.
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = until(path, answered)
         answer.raise_for_status()
         return answer.json()
 
