@@ -7,7 +7,7 @@ planned already is in the ledger, and nothing here touches it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateType
 from prefect.client.schemas.schedules import RRuleSchedule
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from prefect.states import Scheduled
 
@@ -154,7 +154,11 @@ async def _add(client: PrefectClient, deployment_id: UUID, wanted: WaveSchedule)
     schedule = DeploymentScheduleCreate(
         schedule=_as_prefect_wants(wanted), active=True, slug=wanted.slug, parameters=wanted.parameters
     )
-    await client.create_deployment_schedules(deployment_id, [schedule])
+    try:
+        await client.create_deployment_schedules(deployment_id, [schedule])
+    except PrefectHTTPStatusError:  # slugs are unique: somebody may be deploying the same at this moment
+        if wanted.slug not in {each.slug for each in await client.read_deployment_schedules(deployment_id)}:
+            raise
 
 
 async def _remove(client: PrefectClient, found: Deployed) -> None:
@@ -169,7 +173,8 @@ async def _remove(client: PrefectClient, found: Deployed) -> None:
         for run in await _waiting(client, found.deployment_id)
         if _is_due(run) and _asked_by(run) != found.schedule_id
     ]
-    await client.delete_deployment_schedule(found.deployment_id, found.schedule_id)
+    with suppress(ObjectNotFound):  # somebody else was faster
+        await client.delete_deployment_schedule(found.deployment_id, found.schedule_id)
     for run in due:
         await client.create_flow_run_from_deployment(
             found.deployment_id,

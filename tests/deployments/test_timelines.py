@@ -309,6 +309,28 @@ def test_deploying_that_was_cut_short_goes_on_where_it_ended(server: Server, soo
     assert len(server.schedules("short")) == len(asked.schedules)
 
 
+def test_two_people_who_deploy_at_once_make_each_schedule_once(server: Server, soon: Callable[[str], Campaign]) -> None:
+    asked = timeline_of(soon("both"), datetime.now(UTC))
+
+    async def both(client: PrefectClient) -> None:
+        found = differences(asked, await deployed(client))
+        await apply(client, found)
+        await apply(client, found)  # the second one has looked before the first one was done
+
+    server.ask(both)
+    found = server.ask(lambda client: deployed(client, campaign="both"))
+    assert len(found) == len(asked.schedules)
+    assert len({each.slug for each in found}) == len(found)
+
+    async def both_remove(client: PrefectClient) -> None:
+        leaving = differences(no_timeline("both"), found)
+        await apply(client, leaving)
+        await apply(client, leaving)
+
+    server.ask(both_remove)
+    assert server.schedules("both") == {}
+
+
 def test_without_the_flows_nothing_is_changed(server: Server, soon: Callable[[str], Campaign]) -> None:
     async def forget(client: PrefectClient) -> None:
         await client.delete_deployment((await client.read_deployment_by_name("reengagement/reengagement")).id)
