@@ -11,16 +11,15 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from prefect.client.schemas.objects import FlowRun
 from sqlalchemy import Connection, select
 
 from content.source import ContentError
 from pushpull.db import reading, writing
 from pushpull.ledger.approvals import (
+    ApprovalError,
     Decided,
     OldContentError,
     Question,
-    WaveOverError,
     agreed,
     approve,
     ask_again,
@@ -31,22 +30,15 @@ from pushpull.ledger.approvals import (
     settle,
     waves_that_ask,
 )
+from pushpull.ledger.campaigns import CancelledError
 from pushpull.ledger.due import DueWave
 from pushpull.ledger.tables import campaign, wave
 from pushpull.ledger.vocabulary import Decision
+from tasks.asking import end_what_asks_in_vain, see_that_one_asks
 from tasks.events import Event, announce
 from tasks.installation import installation, log
 from tasks.publish import in_a_run
-from tasks.start import start_run
 from tasks.step import step
-
-APPROVAL = "approval/approval"
-
-#: Runs that ask about the same, one after the other, where they end without an answer.
-_MOST_RUNS = 5
-
-#: Digits of a content hash that tell one question from another in the key of a run.
-_TOLD_APART = 16
 
 
 def content_hash_of(campaign_key: str, spec: Mapping[str, object]) -> str:
@@ -128,18 +120,21 @@ def ask_for_approvals(as_of: datetime) -> int:
     Returns:
         How many questions wait for a person in runs.
     """
-    asked = 0
+    asked = []
     with reading(installation().engine) as connection:
         waves = waves_that_ask(connection)
     for wave_id in waves:
         try:
             about = _brought_up_to_date(wave_id, as_of)
-        except (ContentError, WaveOverError) as error:
-            log.warning("wave %d cannot be asked about", wave_id, extra={"error": type(error).__name__})
+        except (ApprovalError, CancelledError):  # it is stale, or was decided this very moment
             continue
-        if about is not None and in_a_run():
-            asked += _has_a_run(about)
-    return asked
+        except ContentError:
+            log.warning("wave %d cannot be asked about: its campaign's files cannot be used", wave_id)
+            continue
+        if about is not None:
+            asked.append(about)
+    end_what_asks_in_vain(asked)
+    return sum(see_that_one_asks(about) for about in asked) if in_a_run() else 0
 
 
 def _brought_up_to_date(wave_id: int, as_of: datetime) -> Question | None:
@@ -154,24 +149,6 @@ def _brought_up_to_date(wave_id: int, as_of: datetime) -> Question | None:
             return None
         ask_again(connection, wave_id, at=as_of)
     return about
-
-
-def _has_a_run(about: Question) -> bool:
-    stem = f"approval-{about.wave_id}-{about.rotation}-{about.content_hash[:_TOLD_APART]}"
-    parameters = {"campaign": about.campaign_key, "wave": about.key}
-    for number in range(1, _MOST_RUNS + 1):
-        run = start_run(APPROVAL, parameters, key=f"{stem}-{number}", name=f"{about.campaign_key}: approve {about.key}")
-        if run is None:
-            log.warning("wave %d waits for approval on the command line: pushpull wave approve", about.wave_id)
-            return False
-        if not _has_ended(run):
-            return True
-    log.warning("wave %d was asked about %d times: pushpull wave approve", about.wave_id, _MOST_RUNS)
-    return False
-
-
-def _has_ended(run: FlowRun) -> bool:
-    return run.state is not None and run.state.is_final()
 
 
 def as_approved(waves: Sequence[DueWave], as_of: datetime) -> list[DueWave]:

@@ -29,7 +29,8 @@ from pushpull.db import reading, writing
 from pushpull.ledger.approvals import hold_again
 from pushpull.ledger.campaigns import cancel_wave, wave_id_of
 from pushpull.ledger.vocabulary import Decision
-from tasks.approve import APPROVAL, asked_about, decide
+from tasks.approve import asked_about, decide
+from tasks.asking import APPROVAL
 from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, company, launch_day
 from tests.flows.test_stages import messages_in_the_outbox
@@ -342,6 +343,27 @@ def test_one_question_is_asked_by_one_run_and_again_where_that_ended_unanswered(
 
     assert asyncio.run(scenario()) == [1, 2, 3, 4, 5, 5, 5, 5, 6]
     assert standing(careful, asking) == HELD
+
+
+def test_what_was_decided_elsewhere_is_asked_by_no_run_any_more(
+    careful: Installation, asking: int, launch_day: datetime
+) -> None:
+    async def scenario() -> tuple[bool, str]:
+        early = (launch_day + timedelta(hours=1)).isoformat()
+        async with get_client() as client:
+            run = await Asked.start(client, launch_day)
+            assert (await run.run()).is_paused()
+            await dispatch(as_of=early)
+            still_asks = (await run.seen()).state
+            assert still_asks is not None
+            shown = asked_about(asking, launch_day).content_hash
+            decide(asking, Decision.APPROVED, who="Grace", why="fine", shown=shown, as_of=launch_day)
+            await dispatch(as_of=early)
+            return still_asks.is_paused(), await run.says(await run.run())
+
+    still_asks, said = asyncio.run(scenario())
+    assert still_asks
+    assert said == f"Completed: wave {ANNOUNCEMENT} asks for no approval: it is open"
 
 
 def test_without_the_deployment_the_command_line_stands(
