@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -189,8 +189,3 @@ class Api:
         """The events whose names begin so."""
         found = self.post("/events/filter", {"filter": {"event": {"prefix": list(prefixes)}}, "limit": 50})
         return list(found["events"])
-
-    def delete_runs(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        """Forget runs."""
-        for each in runs:
-            self.ask("DELETE", f"/flow_runs/{each['id']}")
