@@ -242,8 +242,7 @@ def work(asked: Mapping[str, Any]) -> None:
     Step.for_each = at_once  # type: ignore[method-assign,assignment]
     print("ready", flush=True)
     sys.stdin.readline()
-    flow = {"dispatch": dispatch, "shard": shard}[asked["flow"]]
-    asyncio.run(flow.fn(**asked["given"]))
+    asyncio.run({"dispatch": dispatch, "shard": shard}[asked["flow"]].fn(**asked["given"]))  # type: ignore[attr-defined]
     print("done", flush=True)
 
 

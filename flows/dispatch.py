@@ -19,7 +19,7 @@ from tasks.callbacks import fold_callbacks
 from tasks.deliver import close_waves, find_ahead, find_due
 from tasks.installation import log
 from tasks.preflight import cleared
-from tasks.publish import name_run
+from tasks.publish import name_run, one_client
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import report_changes, report_waiting, report_waves
 from tasks.switches import read_switches
@@ -39,6 +39,11 @@ async def dispatch(
         dry_run: Only say which waves are due; nothing is sent.
         cohort: External ids of learners, to send only what is due to them. Empty: everybody.
     """
+    with one_client():
+        return _send_due(as_of, dry_run=dry_run, cohort=cohort)
+
+
+def _send_due(as_of: str, *, dry_run: bool, cohort: Sequence[str]) -> list[WaveResult]:
     now = moment(as_of, live=True)
     if not dry_run:
         fold_callbacks(now)

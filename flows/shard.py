@@ -6,7 +6,7 @@ the others'; claims in the ledger keep them apart. It can come late, be killed, 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from prefect import flow
 from pydantic import Field
@@ -16,8 +16,18 @@ from flows.sending import Sending
 from pushpull.ledger.due import DueWave
 from pushpull.ledger.results import WaveResult
 from tasks.deliver import close_waves
+from tasks.publish import one_client
 from tasks.report import report_waves
 from tasks.switches import read_switches
+
+
+class Help(NamedTuple):
+    """What a helper is asked."""
+
+    wave_id: int
+    rotation: int
+    part: int
+    parts: int
 
 
 @flow(
@@ -42,12 +52,17 @@ async def shard(
         parts: How many runs share the wave.
         as_of: Send what is due at this instant, ISO 8601 with an offset. Empty: now.
     """
+    with one_client():
+        return _help(Help(wave_id, rotation, part, parts), as_of)
+
+
+def _help(asked: Help, as_of: str) -> list[WaveResult]:
     now = moment(as_of, live=True)
 
     def wanted(wave: DueWave) -> bool:
-        return wave.name == (wave_id, rotation) or (wave.is_mandatory and bool(sending.touched))
+        return wave.name == asked[:2] or (wave.is_mandatory and bool(sending.touched))
 
-    sending = Sending(as_of=as_of, switches=read_switches(), wanted=wanted, part=part, parts=parts)
+    sending = Sending(as_of=as_of, switches=read_switches(), wanted=wanted, part=asked.part, parts=asked.parts)
     sending.in_rounds(sending.due(now), now)
     if not sending.touched:
         return []

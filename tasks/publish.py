@@ -5,7 +5,8 @@ Nothing here can fail a run: what was sent is in the ledger, whether or not Pref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,9 +17,8 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.context import FlowRunContext, SettingsContext, SyncClientContext, get_settings_context
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings
 
 from tasks.installation import log
 
@@ -60,14 +60,42 @@ def publish_link(*, key: str, link: str, text: str, description: str) -> None:
     _publish(create_link_artifact, key=key, link=link, link_text=text, description=description)
 
 
+@contextmanager
+def one_client() -> Iterator[None]:
+    """One client of Prefect's for all steps of a run: making one for each costs more than most of them do."""
+    if not in_a_run():
+        yield
+        return
+    with SyncClientContext.get_or_create():
+        yield
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Within the block Prefect's client gives up after a second try: by its own measure it would go on for a minute.
+
+    Who only shows or asks something must not keep sending waiting.
+    """
+    global _derived  # noqa: PLW0603  # the settings these were made from, and they: making them takes a while
+    known = get_settings_context()
+    if _derived is None or _derived[0] is not known.settings:
+        fewest = min(1, PREFECT_CLIENT_MAX_RETRIES.value())
+        _derived = known.settings, known.settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: fewest})
+    with SettingsContext(profile=known.profile, settings=_derived[1]):
+        yield
+
+
+_derived: tuple[Settings, Settings] | None = None
+
+
 def name_run(name: str) -> None:
     """Give the run this is in another name, once it is known what it does."""
     run = FlowRunContext.get()
     if run is None or run.flow_run is None or run.flow_run.name == name:
         return
     try:
-        with get_client(sync_client=True) as client:
-            client.set_flow_run_name(run.flow_run.id, name)
+        with impatient(), SyncClientContext.get_or_create() as known:
+            known.client.set_flow_run_name(run.flow_run.id, name)
     except Exception as error:  # noqa: BLE001  # Prefect's client raises whatever its server or the network did
         log.warning("the run keeps its name", extra={"error": type(error).__name__})
 
@@ -94,12 +122,11 @@ class Progress:
         if self._is_given_up or not in_a_run():
             return
         value = min(100.0, max(0.0, percent))
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            if self._id is None:
-                made = _publish(create_progress_artifact, progress=value, key=self._key, description=self._description)
-                self._id = cast(UUID | None, made)
-            else:
-                made = _publish(update_progress_artifact, artifact_id=self._id, progress=value)
+        if self._id is None:
+            made = _publish(create_progress_artifact, progress=value, key=self._key, description=self._description)
+            self._id = cast(UUID | None, made)
+        else:
+            made = _publish(update_progress_artifact, artifact_id=self._id, progress=value)
         self._is_given_up = made is None
 
 
@@ -107,8 +134,7 @@ def _publish(make: Callable[..., Any], **what: object) -> object:
     if not in_a_run():
         return None
     try:
-        # What is only shown is not waited for: by its own measure the client would try for minutes.
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: min(1, PREFECT_CLIENT_MAX_RETRIES.value())}):
+        with impatient():
             # Flows are coroutines and steps are not: without the flag Prefect would return a coroutine here.
             return make(_sync=True, **what)
     except Exception as error:  # noqa: BLE001  # Prefect's client raises whatever its server or the network did

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from tasks.installation import log
-from tasks.publish import in_a_run
+from tasks.publish import impatient, in_a_run
 
 
 def start_run(
@@ -35,19 +35,20 @@ def start_run(
         return None
     start: Callable[..., Any] = run_deployment
     try:
-        return cast(
-            FlowRun,
-            start(
-                name=deployment,
-                parameters=dict(parameters),
-                timeout=0,
-                idempotency_key=key,
-                flow_run_name=name or None,
-                work_queue_name=queue or None,
-                as_subflow=False,
-                _sync=True,
-            ),
-        )
+        with impatient():
+            return cast(
+                FlowRun,
+                start(
+                    name=deployment,
+                    parameters=dict(parameters),
+                    timeout=0,
+                    idempotency_key=key,
+                    flow_run_name=name or None,
+                    work_queue_name=queue or None,
+                    as_subflow=False,
+                    _sync=True,
+                ),
+            )
     except Exception as error:  # noqa: BLE001  # no such deployment, or no answer: the caller goes on without it
         log.warning("%s could not be started", deployment, extra={"error": type(error).__name__})
         return None

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_URL
 
 from pushpull.db import database_now, reading, writing
 from pushpull.ledger.switches import Switches, follow, kept_value, set_switch, switches
 from pushpull.ledger.vocabulary import SwitchName
 from tasks.installation import Installation, installation, log
+from tasks.publish import impatient
 from tasks.step import step
 
 #: The Variable of each switch.
@@ -157,7 +158,7 @@ def _within(seconds: float, ask: Callable[[SyncPrefectClient], Any]) -> Any:
 
     def asking() -> None:
         try:
-            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            with impatient():  # and, after its second try, by the thread that waits for this one
                 client = get_client(sync_client=True, httpx_settings={"timeout": seconds})
                 with client:
                     answers.append(ask(client))
