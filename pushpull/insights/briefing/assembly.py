@@ -29,7 +29,8 @@ from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.pacing import MARGIN
 
-#: Messages per second reckoned with where a channel has no limit: what two small machines do with their own overhead.
+#: Messages per second reckoned with where a channel has no limit: an eighth of what one process hands to the sandbox
+#: (3,980 a second, `make bench`, "sandbox delivery"), as real providers take their time to answer.
 UNLIMITED_PER_SECOND = 500.0
 #: The share assumed to complete without messages where none was seen: the one with which least can be shown.
 WORST_BASELINE = 0.5
