@@ -293,6 +293,7 @@ async def slow(mark: str):
 """
 
 
+@pytest.mark.timeout(900)  # it takes a minute where nothing else runs
 def test_everything_on_one_machine_works_from_start_to_end(tmp_path: Path) -> None:
     """One test, because starting a server takes longer than all the rest."""
     with serving(tmp_path) as server:
