@@ -53,7 +53,9 @@ def _runs(page: Page, base: str, _stack: Orchestra) -> None:
 
 
 def _upcoming(page: Page, base: str, stack: Orchestra) -> None:
-    page.open(f"{base}/deployments/deployment/{stack.api.deployment('recommendations')['id']}?tab=upcoming", CAMPAIGN)
+    page.open(f"{base}/deployments/deployment/{stack.api.deployment('recommendations')['id']}", CAMPAIGN)
+    page.click("Upcoming")
+    page.wait_for("trend-safety")
 
 
 def _briefing(page: Page, base: str, stack: Orchestra) -> None:
@@ -96,7 +98,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pushpull-pictures-", ignore_cleanup_errors=True) as place:
         profile = Path(place) / "browser"
         profile.mkdir()
-        with _playing(Path(place)) as stack, chromium(profile) as page:
+        with _playing(Path(place)) as stack, chromium(profile, height=1000) as page:
             for name, show in PICTURES.items():
                 try:
                     show(page, f"http://127.0.0.1:{stack.port}", stack)
