@@ -265,7 +265,7 @@ def test_a_run_that_waits_for_a_worker_survives_the_removal_of_another_campaign(
 ) -> None:
     server.deploy(soon("removed"))
     launch = server.schedules("removed")["removed--announcement"].deployment_id
-    at = datetime.now(UTC) + timedelta(seconds=6)
+    at = datetime.now(UTC) - timedelta(hours=1)
     late = DeploymentScheduleCreate(
         schedule=RRuleSchedule(rrule=f"DTSTART:{at:%Y%m%dT%H%M%S}\nRRULE:FREQ=DAILY;COUNT=1", timezone="UTC"),
         active=True,
@@ -273,9 +273,12 @@ def test_a_run_that_waits_for_a_worker_survives_the_removal_of_another_campaign(
         parameters={"campaign": "waiting", "wave": "announcement", "days_ahead": 0},
     )
     server.ask(lambda client: client.create_deployment_schedules(launch, [late]))
-    server.deploy(with_wave(soon("removed"), "launch", "overdue"))  # has the server look at its schedules at once
+    past = {"start_time": (at - timedelta(hours=1)).isoformat(), "end_time": datetime.now(UTC).isoformat()}
+    server.ask(
+        lambda client: client.request("POST", "/deployments/{id}/schedule", path_params={"id": launch}, json=past)
+    )
     (before,) = server.upcoming("waiting")
-    until("it is due", lambda: datetime.now(UTC) > at + timedelta(seconds=1))
+    assert before.auto_scheduled
     server.undeploy("removed")
     (after,) = server.upcoming("waiting")
     assert after.parameters == before.parameters
