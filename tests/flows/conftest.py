@@ -29,7 +29,8 @@ PEOPLE = 40
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
     """Prefect's API with a database of its own."""
-    with prefect_test_harness(server_startup_timeout=120), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    no_heartbeat = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with prefect_test_harness(server_startup_timeout=120), no_heartbeat:
         yield
 
 
