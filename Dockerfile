@@ -11,7 +11,7 @@ FROM python:3.11-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 1001 --user-group --create-home --home-dir /home/pushpull pushpull \
+    && useradd --uid 1001 --user-group --no-create-home --home-dir /var/lib/pushpull pushpull \
     && install --directory --owner pushpull --group pushpull /var/lib/pushpull /var/lib/pushpull/outbox
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
@@ -28,6 +28,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PREFECT_UI_STATIC_DIRECTORY=/var/lib/pushpull/ui \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     PUSHPULL_OUTBOX_DIR=/var/lib/pushpull/outbox \
+    TMPDIR=/var/tmp \
     DO_NOT_TRACK=1
 USER 1001:1001
 ENTRYPOINT ["/usr/bin/tini", "-g", "--", "/opt/prefect/entrypoint.sh"]

@@ -77,4 +77,4 @@ def _seconds(command: list[str]) -> float:
 
 
 def test_cohorts_of_the_command_line_are_those_of_the_ledger() -> None:
-    assert set(get_args(ops._Cohort)) == {kind.value for kind in CohortKind} - {CohortKind.SEGMENT.value}
+    assert set(get_args(ops._Cohort)) == {kind.value for kind in CohortKind}
