@@ -46,6 +46,8 @@ def _plan_row(plan: PlanResult) -> dict[str, object]:
 
 #: Questions a log shows; the table has them all.
 _TOLD = 5
+#: Whether the table of questions has some; noted, so that it is emptied once.
+_WAITING, _SOMETHING, _NOTHING = "waits-for-a-person", "something", "nothing"
 #: Waves that get a page of their own in one run; the table has them all.
 _PAGES = 20
 
@@ -135,18 +137,22 @@ def _result_row(result: WaveResult) -> dict[str, object]:
 
 @step("report what waits")
 def report_waiting() -> list[Waiting]:
-    """Publish what waits for a person, so that a completed run does not hide it; nothing when nothing does."""
+    """Publish what waits for a person, so that a completed run does not hide it; once that nothing does any more."""
     with reading(installation().engine) as connection:
         waiting = waiting_for_a_person(connection)
+        said, now = last_told(connection, [_WAITING]).get(_WAITING, _NOTHING), database_now(connection)
     for each in waiting[:_TOLD]:
         log.warning("a person is needed: %s %s: %s; then: %s", each.kind, each.what, each.why, each.command)
     if len(waiting) > _TOLD:
         log.warning("a person is needed for %d things more", len(waiting) - _TOLD)
-    publish_table(
-        key="waits-for-a-person",
-        table=[{"what": f"{each.kind} {each.what}", "why": each.why, "answer": each.command} for each in waiting],
-        description="Goes on only when a person says so.",
-    )
+    rows = [{"what": f"{each.kind} {each.what}", "why": each.why, "answer": each.command} for each in waiting]
+    says = _SOMETHING if waiting else _NOTHING
+    if not waiting and says != said:  # or the last table would go on asking what has been answered
+        rows = [{"what": "nothing", "why": "all is answered", "answer": ""}]
+    publish_table(key="waits-for-a-person", table=rows, description="Goes on only when a person says so.")
+    if says != said and in_a_run():
+        with writing(installation().engine) as connection:
+            is_news(connection, _WAITING, says, now)
     return waiting
 
 

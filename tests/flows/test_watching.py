@@ -15,7 +15,7 @@ from flows.dispatch import dispatch
 from flows.launch import launch
 from flows.sync import sync
 from pushpull.db import reading, writing
-from pushpull.ledger.campaigns import hold_campaign, pause_channel, pause_wave, wave_id_of
+from pushpull.ledger.campaigns import hold_campaign, pause_channel, pause_wave, resume_channel, wave_id_of
 from pushpull.ledger.tables import delivery
 from pushpull.ledger.vocabulary import DeliveryState
 from tasks import publish
@@ -107,6 +107,34 @@ def test_a_wave_has_one_page_that_is_written_anew_when_its_numbers_are_others(
     page = asyncio.run(pages(since))[0]
     assert "sent and delivered" in page["data"]
     assert "It is finished." in page["data"]
+
+
+def test_the_table_of_questions_is_emptied_once_when_all_are_answered(
+    company: Installation, launch_day: datetime, since: datetime
+) -> None:
+    at = launch_day + timedelta(hours=9)
+
+    async def tables() -> list[str]:
+        async with get_client() as client:
+            wanted = {"artifacts": {"key": {"any_": ["waits-for-a-person"]}}, "sort": "CREATED_DESC"}
+            found = (await client.request("POST", "/artifacts/filter", json=wanted)).json()
+        return [each["data"] for each in found if datetime.fromisoformat(each["created"]) >= since]
+
+    async def scenario() -> list[str]:
+        await dispatch(as_of=at.isoformat())
+        with writing(company.engine) as connection:
+            pause_channel(connection, "email", reason="the key was revoked", at=at)
+        await dispatch(as_of=at.isoformat())
+        with writing(company.engine) as connection:
+            resume_channel(connection, "email")
+        await dispatch(as_of=at.isoformat())
+        await dispatch(as_of=at.isoformat())
+        return await tables()
+
+    emptied, asked = asyncio.run(scenario())
+    assert "channel email" in asked
+    assert "all is answered" in emptied
+    assert "email" not in emptied
 
 
 def test_stops_made_elsewhere_are_told_by_the_next_run_once(
