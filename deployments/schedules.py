@@ -43,8 +43,8 @@ class NoServerError(TimelineError):
     def __init__(self, url: str | None) -> None:
         where = f"no Prefect server answers at {url}" if url else "PREFECT_API_URL is not set"
         super().__init__(
-            f"{where}; start one with `pushpull serve`, and set PREFECT_API_URL to its address, "
-            "e.g. http://127.0.0.1:4200/api"
+            f"{where}; start one with `pushpull serve` and read its `. var/prefect/here.sh` in this terminal, or set "
+            "PREFECT_API_URL to the address of yours, e.g. http://127.0.0.1:4200/api"
         )
 
 
@@ -54,7 +54,7 @@ class NotDeployedError(TimelineError):
     def __init__(self, stages: Sequence[str], url: str) -> None:
         super().__init__(
             f"the Prefect server at {url} has no deployment {', '.join(stages)}; deploy the flows first: "
-            "`prefect --no-prompt deploy --all` in the folder of prefect.yaml"
+            "`python -m deployments.prefect_setup`"
         )
 
 

@@ -214,7 +214,7 @@ def test_all_campaigns_that_are_not_over_are_deployed(pushpull: Command, content
 
 def test_a_server_without_the_flows_says_the_command(pushpull: Command, content: Path, kept: Kept) -> None:
     kept.ids.clear()
-    assert "prefect --no-prompt deploy --all" in pushpull("deploy", CAMPAIGN).error
+    assert "python -m deployments.prefect_setup" in pushpull("deploy", CAMPAIGN).error
 
 
 def test_a_server_that_does_not_answer_is_named(
