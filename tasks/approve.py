@@ -23,9 +23,10 @@ from pushpull.ledger.approvals import (
     agreed,
     approve,
     ask_again,
-    has_grown,
+    has_begun,
     hold_again,
     question,
+    reaches,
     reject,
     settle,
     waves_that_ask,
@@ -170,9 +171,11 @@ def as_approved(waves: Sequence[DueWave], as_of: datetime) -> list[DueWave]:
             except ContentError:
                 changed[wave_id] = "the campaign's files cannot be used: `pushpull lint` says where"
                 continue
-            if not before.is_about(contents[wave_id]):
+            planned = reaches(connection, wave_id, rotation)
+            most = before.most(contents[wave_id], planned=planned)
+            if most is None:
                 changed[wave_id] = "its content has been changed since"
-            elif has_grown(connection, wave_id, rotation, planned=before.planned):
+            elif planned > most and not has_begun(connection, wave_id, rotation):
                 changed[wave_id] = "it would reach more learners now"
     if changed:
         with writing(installation().engine) as connection:

@@ -218,9 +218,6 @@ def _is_over(
 ) -> bool:
     """Whether a turn ends before everything is sent, and why."""
     whole = DueWave(shard.wave_id, shard.rotation, turn.due, rules)
-    if not as_approved([whole], now):
-        total.stopped, total.has_more = "its content is not what was approved", False
-        return True
     if turn.since is not None:
         with reading(here.engine) as connection:
             total.gave_way = became_due(
@@ -256,11 +253,14 @@ class _Slices:
         )
 
     def drain(self, shard: Shard, as_of: datetime) -> DrainResult:
-        """One of them, by the rules of this instant (UTC), in the words the content folder has now."""
+        """One of them, by the rules of this instant (UTC), in the words the content folder has now, if approved."""
         here, rules = self._here, replace(self._rules, as_of=as_of)
         renderer = here.renderer(rules.spec.campaign_key)
         with reading(here.engine) as connection:
             courier = CampaignCourier(connection, here, rules, renderer)
+        # After the words were read, which the courier keeps: they may have changed since the wave was cleared.
+        if not as_approved([DueWave(shard.wave_id, shard.rotation, 0, rules)], as_of):
+            return DrainResult(stopped="its content is not what was approved")
         return drain(here.engine, shard, rules, courier, options=self._options, on_step=self._refresher.maybe)
 
 

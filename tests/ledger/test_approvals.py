@@ -407,15 +407,21 @@ def test_what_is_as_it_was_approved_goes_on_without_being_asked_twice(engine: En
     assert standing(engine, wave_id) == OPEN
 
 
-def test_more_learners_than_were_approved_are_noticed_until_it_has_begun(engine: Engine) -> None:
+def test_what_was_approved_says_how_many_learners_which_content_may_reach(engine: Engine) -> None:
     wave_id = a_large_wave(engine)
     with writing(engine) as connection:
+        assert approvals.agreed(connection, [wave_id]) == {}
         approved(connection, wave_id)
-        assert not approvals.has_grown(connection, wave_id, 0, planned=6)
-        assert approvals.has_grown(connection, wave_id, 0, planned=5)
+        known = approvals.agreed(connection, [wave_id])[wave_id, 0]
+        assert approvals.reaches(connection, wave_id, 0) == 6
+        assert not approvals.has_begun(connection, wave_id, 0)
+    shown = next(iter(known.approvers))
+    assert known.most(shown, planned=6) == 6
+    assert known.most(OTHER, planned=6) is None
     drained(engine, wave_id)
     with reading(engine) as connection:
-        assert not approvals.has_grown(connection, wave_id, 0, planned=5)
+        assert approvals.has_begun(connection, wave_id, 0)
+        assert approvals.reaches(connection, wave_id, 0) == 6
 
 
 # ---- re-runs

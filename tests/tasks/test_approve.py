@@ -22,11 +22,14 @@ from pushpull.ledger.approvals import OldContentError, RejectedError
 from pushpull.ledger.campaigns import pause_channel, wave_id_of
 from pushpull.ledger.due import due_waves
 from pushpull.ledger.messages import CardBody, EmailBody, EmailTemplate, SharedEmail, SmsBody
+from pushpull.ledger.shards import Shard
 from pushpull.ledger.tables import audit, delivery, handover, wave
 from pushpull.ledger.vocabulary import Decision, HoldReason, Reason, WaveStatus
 from pushpull.ledger.waiting import waiting_for_a_person
 from tasks.approve import as_approved, ask_for_approvals, asked_about, content_hash_of, decide
+from tasks.deliver import drain_shard, find_due
 from tasks.installation import Installation, installed
+from tasks.preflight import cleared
 from tasks.trial import MARK, marked, send_test
 from tests.flows.conftest import CAMPAIGN, company, launch_day
 from tests.flows.test_stages import messages_in_the_outbox
@@ -174,6 +177,55 @@ def test_what_is_changed_back_goes_on_without_asking(careful: Installation, aski
     send(nine)
     send(nine + timedelta(hours=6))
     assert messages_in_the_outbox(careful) == 25
+
+
+def test_either_of_two_approved_contents_is_sent(careful: Installation, asking: int, launch_day: datetime) -> None:
+    nine = launch_day + timedelta(hours=9)
+    approve(asking, nine, cap=25)
+    before = change_words(careful)
+    send(nine)
+    assert approve(asking, nine, who="Grace")
+    words(careful).write_text(before)
+    send(nine)
+    send(nine)
+    assert standing(careful, asking) == OPEN
+    send(nine + timedelta(hours=6))
+    assert messages_in_the_outbox(careful) == 25
+
+
+def test_an_approval_too_few_is_none_though_other_content_was_approved(
+    careful: Installation, asking: int, launch_day: datetime
+) -> None:
+    nine = launch_day + timedelta(hours=9)
+    with writing(careful.engine) as connection:
+        spec = connection.execute(select(wave.c.spec).where(wave.c.id == asking)).scalar_one()
+        connection.execute(update(wave).values(spec={**spec, "second_approval_threshold": 30}))
+    assert not approve(asking, nine)
+    assert approve(asking, nine, who="Grace")
+    before = change_words(careful)
+    send(nine)
+    assert not approve(asking, nine)
+    words(careful).write_text(before)
+    ask_for_approvals(nine)
+    assert standing(careful, asking) == OPEN
+    change_words(careful)
+    send(nine)
+    assert (messages_in_the_outbox(careful), standing(careful, asking)) == (0, HELD)
+    words(careful).write_text(before)
+    send(nine)
+    assert messages_in_the_outbox(careful) > 0
+
+
+def test_content_that_is_changed_while_a_wave_waits_for_its_turn_is_not_sent(
+    careful: Installation, asking: int, launch_day: datetime
+) -> None:
+    nine = launch_day + timedelta(hours=9)
+    approve(asking, nine)
+    (due,) = cleared(find_due(nine), nine)
+    change_words(careful)
+    drained = drain_shard(Shard(due.wave_id), due.rules)
+    assert drained.stopped
+    assert (messages_in_the_outbox(careful), standing(careful, asking)) == (0, HELD)
 
 
 def test_content_that_cannot_be_read_sends_nothing(careful: Installation, asking: int, launch_day: datetime) -> None:

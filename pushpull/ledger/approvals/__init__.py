@@ -15,7 +15,7 @@ from pushpull.ledger.approvals.errors import (
     WaveOverError,
 )
 from pushpull.ledger.approvals.question import Question, approvers_needed, question, waves_that_ask
-from pushpull.ledger.approvals.standing import HELD_AGAIN, Agreed, agreed, ask_if_large, has_grown, hold_again
+from pushpull.ledger.approvals.standing import HELD_AGAIN, Agreed, agreed, ask_if_large, has_begun, hold_again, reaches
 
 __all__ = [
     "HELD_AGAIN",
@@ -34,9 +34,10 @@ __all__ = [
     "approvers_needed",
     "ask_again",
     "ask_if_large",
-    "has_grown",
+    "has_begun",
     "hold_again",
     "question",
+    "reaches",
     "reject",
     "settle",
     "waves_that_ask",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -179,12 +179,7 @@ def _about(
 ) -> Question:
     mine = [each for each in decided if each.rotation == of.number]
     same = [each for each in mine if each.content_hash[:HALF] == content[:HALF] and each.planned >= of.planned]
-    approvers: dict[str, dict[str, str]] = {}
-    for each in same:
-        if each.decision == Decision.APPROVED:
-            approvers.setdefault(each.content_hash, {})[normalised(each.who)] = each.who
-        else:  # what was rejected counts for nothing, whoever approved it before
-            approvers.pop(each.content_hash, None)
+    approvers = approvers_of(same)
     current = content[:HALF] + of.audience
     # Sending changes the counts: the approval of a rotation that has begun is one of the same content.
     most = max(approvers.values(), key=len, default={})
@@ -203,6 +198,21 @@ def _about(
         expires_at=of.expires_at,
         is_rejected=is_rejected and bool(same) and same[-1].decision == Decision.REJECTED,
     )
+
+
+def approvers_of(decisions: Iterable[Row[Any]]) -> dict[str, dict[str, str]]:
+    """Who approved what: by content hash, their names as they wrote them.
+
+    Args:
+        decisions: rows of ``approval``, the oldest first.
+    """
+    approvers: dict[str, dict[str, str]] = {}
+    for each in decisions:
+        if each.decision == Decision.APPROVED:
+            approvers.setdefault(each.content_hash, {})[normalised(each.who)] = each.who
+        else:  # what was rejected counts for nothing, whoever approved it before
+            approvers.pop(each.content_hash, None)
+    return approvers
 
 
 def normalised(name: str) -> str:
