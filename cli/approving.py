@@ -86,6 +86,7 @@ def _shown(campaign: str, wave: str, now: datetime) -> Question:
     channels = ", ".join(f"{many} {channel}" for channel, many in asked.by_channel.items())
     again = f", rotation {asked.rotation}" if asked.rotation else ""
     tell(f"{wave}{again}: {asked.planned} learners ({channels})")
+    tell(f"its briefing, as the Prefect UI shows it: `pushpull preflight {campaign} --wave {wave}`")
     tell(f"what is decided about: {asked.content_hash}")
     if asked.needed > 1:
         by = f"; so far: {', '.join(asked.approved_by)}" if asked.approved_by else ""

@@ -64,7 +64,8 @@ def pilot(
     """Send to these learners only; all others wait."""
     from pushpull.ledger.vocabulary import SwitchName
 
-    said = f"only {len(set(guests))} guests are sent to" if guests else "everybody is sent to"
+    many = len(set(guests or ()))
+    said = f"only {many} {'guest is' if many == 1 else 'guests are'} sent to" if many else "everybody is sent to"
     _set(SwitchName.PILOT, guests or [], who, why, said)
 
 

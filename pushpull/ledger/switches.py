@@ -66,7 +66,8 @@ class Switches:
         if self.is_paused:
             parts.append(f"everything is paused{f' ({self.why_paused})' if self.why_paused else ''}")
         if self.guests:
-            parts.append(f"pilot: only {len(self.guests)} guests are sent to")
+            many = len(self.guests)
+            parts.append(f"pilot: only {many} {'guest is' if many == 1 else 'guests are'} sent to")
         if self.override_recipient:
             parts.append("rehearsal: everything goes to one person's addresses")
         return "; ".join(parts) or "no switch is set"

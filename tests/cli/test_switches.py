@@ -33,6 +33,7 @@ def test_everything_is_paused_and_goes_on(launched: Command, ledger: Engine) -> 
 
 
 def test_a_pilot_and_a_rehearsal_are_set_shown_and_taken_back(company: Command, ledger: Engine) -> None:
+    assert company("switch", "pilot", "e2", *WHY).out == "only 1 guest is sent to\n"
     assert company("switch", "pilot", "e2", "e1", *WHY).out == "only 2 guests are sent to\n"
     assert company("switch", "override", "e3", *WHY).out == "everything goes to e3\n"
     assert now_set(ledger) == Switches(guests=("e1", "e2"), override_recipient="e3")
