@@ -17,12 +17,17 @@ from pushpull.ledger.due import DueWave
 from pushpull.ledger.switches import Switches
 from tasks.deliver import Turn, drain_shard, find_due, shards_of, start_helpers
 from tasks.preflight import cleared
+from tasks.publish import in_a_run
 from tasks.switches import read_switches
 
 _FIRST_TURN, _LONGEST_TURN = timedelta(minutes=1), timedelta(minutes=30)
 
 #: A wave with no other beside it is looked at afresh so often.
 _ALONE = timedelta(hours=4)
+
+#: A dispatch begins no turn after so long: the next one is queued by then, and asks, tells and settles, too. Together
+#: with the ten minutes between two of them it stays below `deployments.automations.WITHOUT_DISPATCH`.
+_LONGEST_RUN = timedelta(minutes=15)
 
 
 @dataclass(kw_only=True)
@@ -69,16 +74,18 @@ class Sending:
             self._drain(wave, wave.rules.as_of, Turn(switches=self.switches), is_ahead=True)
 
     def in_rounds(self, due: Sequence[DueWave], now: datetime) -> None:
-        """Send until nothing is due that could be sent.
+        """Send until nothing is due that could be sent, or the next dispatch is to go on with it.
 
         Args:
             due: what was found at ``now``.
         """
         length = _FIRST_TURN
-        while due and not self.switches.is_paused:
+        began = now
+        while due and not self.switches.is_paused and (left := self._left(now - began)) > timedelta():
             self.touched |= {wave.wave_id for wave in due}
+            own = _ALONE if len(due) == 1 else length
             turn = Turn(
-                length=_ALONE if len(due) == 1 else length,
+                length=max(_FIRST_TURN, min(own, left / len(due))),
                 since=None if self.as_of else now,
                 obligations_only=self.parts > 1,
                 switches=self.switches,
@@ -93,6 +100,12 @@ class Sending:
             self.switches = read_switches()
             now = moment(self.as_of, live=True)
             due = self.due(now)
+
+    def _left(self, lasted: timedelta) -> timedelta:
+        """How long this run may go on; one that has helpers, or helps, stays to the end."""
+        is_followed = in_a_run() and self.parts == 1 and not self.as_of
+        has_helpers = any(runs > 1 for _, runs in self._helped.values())
+        return _LONGEST_RUN - lasted if is_followed and not has_helpers else timedelta.max
 
     def _drain(self, wave: DueWave, as_of: datetime, turn: Turn, *, is_ahead: bool = False) -> list[DrainResult]:
         if wave.wave_id in self.broken:

@@ -80,7 +80,9 @@ def waves_ahead(
 def became_due(
     connection: Connection, *, after: datetime, upto: datetime, besides: tuple[int, int], obligations_only: bool
 ) -> bool:
-    """Whether deliveries of other waves have become due in ``(after, upto]``.
+    """Whether deliveries of other waves have become due in ``(after, upto]``, or were due and may go only since then.
+
+    Waves may go that a person approved or released, and those that were re-run.
 
     Args:
         besides: wave and rotation that do not count.
@@ -90,7 +92,6 @@ def became_due(
     conditions = [
         *_OPEN,
         delivery.c.state.in_(_WAITING),
-        delivery.c.due_at > after,
         delivery.c.due_at <= upto,
         or_(delivery.c.wave_id != wave_id, delivery.c.rotation != rotation_number),
     ]
@@ -98,7 +99,10 @@ def became_due(
         conditions.append(wave.c.message_class == MessageClass.MANDATORY.value)
     joined = wave.join(campaign, campaign.c.id == wave.c.campaign_id).join(delivery, delivery.c.wave_id == wave.c.id)
     found = select(wave.c.id).select_from(joined).where(*conditions).limit(1)
-    return connection.execute(found).first() is not None
+    rotated = select(rotation.c.wave_id).where(rotation.c.as_of > after)
+    # One after the other: the waves of the second are few, and read no further than to the first that is due.
+    news = (delivery.c.due_at > after, or_(wave.c.released_at > after, wave.c.id.in_(rotated)))
+    return any(connection.execute(found.where(each)).first() is not None for each in news)
 
 
 def settled_percent(connection: Connection, wave_id: int, rotation_number: int) -> float:

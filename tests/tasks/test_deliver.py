@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from channels.sandbox import SandboxChannel
+from flows import sending
 from flows.dispatch import dispatch
 from flows.launch import launch
 from pushpull.db import reading, writing
@@ -24,7 +25,8 @@ from pushpull.ledger.due import DueWave, became_due, settled_percent
 from pushpull.ledger.messages import OutgoingMessage
 from pushpull.ledger.outcomes import Outcome
 from pushpull.ledger.shards import Shard, starting_with
-from pushpull.ledger.tables import delivery, wave
+from pushpull.ledger.switches import Switches
+from pushpull.ledger.tables import delivery, rotation, wave
 from pushpull.ledger.vocabulary import DeliveryState, MessageClass, WaveStatus
 from tasks import deliver
 from tasks.deliver import Turn, drain_shard, find_due, shards_of
@@ -202,8 +204,17 @@ def test_only_what_is_news_interrupts(company: Installation, slow: SlowSandbox, 
     assert not interrupted(first, ten, ten + hour, obligations_only=True)
     assert not interrupted(other, ten - hour, ten)
     with writing(company.engine) as connection:
+        connection.execute(update(wave).where(wave.c.id == other).values(released_at=ten + timedelta(minutes=5)))
+    assert interrupted(first, ten, ten + hour), "a person released it"
+    assert not interrupted(first, ten + timedelta(minutes=5), ten + hour)
+    assert not interrupted(other, ten, ten + hour)
+    with writing(company.engine) as connection:
         connection.execute(update(wave).where(wave.c.id == other).values(status=WaveStatus.PAUSED.value))
     assert not interrupted(first, ten - hour, ten)
+    with writing(company.engine) as connection:
+        again = {"wave_id": first, "rotation": 1, "reason": "again", "cohort": {}, "as_of": ten}
+        connection.execute(rotation.insert().values(**again))
+    assert interrupted(other, ten - hour, ten + hour), "it is re-run"
 
 
 def test_a_run_that_is_done_with_its_own_shard_helps_with_the_others(
@@ -261,3 +272,26 @@ def test_dispatch_sends_everything_in_turns_too(company: Installation, slow: Slo
     asyncio.run(dispatch.fn(as_of=(launch_day + NINE).isoformat()))
     assert count(company, ACCEPTED) == messages_in_the_outbox(company) > 10
     assert not find_due(launch_day + NINE)
+
+
+def test_a_dispatch_of_a_slow_wave_leaves_the_rest_to_the_next_one(
+    company: Installation, slow: SlowSandbox, launch_day: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+
+    def now(*_asked: Any, **_more: Any) -> datetime:
+        return launch_day + NINE + timedelta(seconds=time.monotonic() - began)
+
+    monkeypatch.setattr(deliver, "database_now", now)
+    monkeypatch.setattr(sending, "moment", now)
+    monkeypatch.setattr(sending, "in_a_run", lambda: True)
+    monkeypatch.setattr(sending, "_FIRST_TURN", timedelta(milliseconds=50))
+    monkeypatch.setattr(sending, "_LONGEST_RUN", timedelta(milliseconds=200))
+    one = sending.Sending(as_of="", switches=Switches())
+    one.in_rounds(find_due(now()), now())
+    assert 0 < count(company, ACCEPTED) == messages_in_the_outbox(company)
+    left = find_due(now())
+    assert left
+    helper = sending.Sending(as_of="", switches=Switches(), part=1, parts=2)  # no other run goes on for it
+    helper.in_rounds(left, now())
+    assert not find_due(now())
