@@ -20,9 +20,11 @@ from pushpull.ledger.approvals import (
     Decided,
     OldContentError,
     Question,
+    WaveOverError,
     agreed,
     approve,
     ask_again,
+    give_up_stale,
     has_begun,
     hold_again,
     question,
@@ -113,7 +115,8 @@ def ask_for_approvals(as_of: datetime) -> int:
     """See to it that every wave held for approval has a run that asks.
 
     A rejected wave asks again when its content is another; one that is held although it is just as it was approved goes
-    on. The same question is asked by one run, and by another when that one ended without an answer.
+    on; of one that nobody decided about in time, all is skipped as expired. The same question is asked by one run, and
+    by another when that one ended without an answer.
 
     Args:
         as_of: the campaign's clock, UTC.
@@ -127,7 +130,11 @@ def ask_for_approvals(as_of: datetime) -> int:
     for wave_id in waves:
         try:
             about = _brought_up_to_date(wave_id, as_of)
-        except (ApprovalError, CancelledError):  # it is stale, or was decided this very moment
+        except WaveOverError:
+            with writing(installation().engine) as connection:
+                give_up_stale(connection, wave_id, at=as_of)
+            continue
+        except (ApprovalError, CancelledError):  # it was decided this very moment
             continue
         except ContentError:
             log.warning("wave %d cannot be asked about: its campaign's files cannot be used", wave_id)

@@ -22,12 +22,13 @@ from pushpull.ledger.approvals import OldContentError, RejectedError
 from pushpull.ledger.campaigns import pause_channel, wave_id_of
 from pushpull.ledger.due import due_waves
 from pushpull.ledger.messages import CardBody, EmailBody, EmailTemplate, SharedEmail, SmsBody
+from pushpull.ledger.results import wave_results
 from pushpull.ledger.shards import Shard
 from pushpull.ledger.tables import audit, delivery, handover, wave
 from pushpull.ledger.vocabulary import Decision, HoldReason, Reason, WaveStatus
 from pushpull.ledger.waiting import waiting_for_a_person
 from tasks.approve import as_approved, ask_for_approvals, asked_about, content_hash_of, decide
-from tasks.deliver import drain_shard, find_due
+from tasks.deliver import close_waves, drain_shard, find_due
 from tasks.installation import Installation, installed
 from tasks.preflight import cleared
 from tasks.trial import MARK, marked, send_test
@@ -280,8 +281,27 @@ def test_what_was_shown_must_be_what_is(careful: Installation, asking: int, laun
 
 def test_asking_in_vain_harms_nothing(careful: Installation, asking: int, launch_day: datetime) -> None:
     assert ask_for_approvals(launch_day) == 0  # no Prefect: the command line stands
-    assert ask_for_approvals(launch_day + timedelta(days=60)) == 0  # stale by then
     assert standing(careful, asking) == HELD
+
+
+@pytest.mark.parametrize("is_rejected", [False, True])
+def test_a_wave_that_is_not_approved_in_time_ends(
+    careful: Installation, asking: int, launch_day: datetime, is_rejected: bool
+) -> None:
+    if is_rejected:
+        shown = asked_about(asking, launch_day).content_hash
+        decide(asking, Decision.REJECTED, who="Ada", why="wrong week", shown=shown, as_of=launch_day)
+    late = launch_day + timedelta(days=60)
+    assert ask_for_approvals(late) == ask_for_approvals(late) == 0
+    send(late)
+    close_waves(late)
+    with reading(careful.engine) as connection:
+        assert waiting_for_a_person(connection) == []
+        (result,) = wave_results(connection, wave_ids=[asking])
+        assert connection.execute(select(wave.c.finished_at)).scalar_one() is not None
+    assert result.skipped[Reason.EXPIRED] == REACHED
+    assert standing(careful, asking) == (REJECTED if is_rejected else OPEN)
+    assert messages_in_the_outbox(careful) == 0
 
 
 # ---- tests of a message

@@ -4,7 +4,7 @@ A rotation that reaches more learners than its wave's ``approval_threshold`` is 
 ``second_approval_threshold`` until two do. What they approve is frozen by a hash. Who asks them is `tasks.approve`.
 """
 
-from pushpull.ledger.approvals.deciding import Decided, approve, ask_again, reject, settle
+from pushpull.ledger.approvals.deciding import Decided, approve, ask_again, give_up_stale, reject, settle
 from pushpull.ledger.approvals.errors import (
     AlreadyApprovedError,
     ApprovalError,
@@ -34,6 +34,7 @@ __all__ = [
     "approvers_needed",
     "ask_again",
     "ask_if_large",
+    "give_up_stale",
     "has_begun",
     "hold_again",
     "question",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from pushpull.ledger.approvals.capping import drop_over_caps
 from pushpull.ledger.approvals.errors import (
@@ -16,8 +16,10 @@ from pushpull.ledger.approvals.errors import (
 )
 from pushpull.ledger.approvals.question import Question, normalised, question
 from pushpull.ledger.campaigns import open_wave, put_question, record
-from pushpull.ledger.tables import approval, wave
-from pushpull.ledger.vocabulary import Decision, HoldReason, WaveStatus
+from pushpull.ledger.tables import approval, delivery, wave
+from pushpull.ledger.vocabulary import OPEN_STATES, Decision, DeliveryState, HoldReason, Reason, WaveStatus
+
+_WAITS = (DeliveryState.PLANNED.value, DeliveryState.HELD.value)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,36 @@ def ask_again(connection: Connection, wave_id: int, *, at: datetime) -> None:
     if rejected is not None:
         what, why = f"wave {WaveStatus.HELD.value}", "its content is not what was rejected"
         put_question(connection, wave_id, HoldReason.APPROVAL, who="pushpull", what=what, why=why, at=at)
+
+
+def give_up_stale(connection: Connection, wave_id: int, *, at: datetime) -> int:
+    """End a wave that nobody decided about in time: all of it is stale, and is skipped as expired.
+
+    A rejected one stays rejected, and is over.
+
+    Args:
+        at: the campaign's clock, UTC.
+
+    Returns:
+        How many deliveries were given up.
+    """
+    asks = (wave.c.id == wave_id, wave.c.status == WaveStatus.HELD.value, wave.c.finished_at.is_(None))
+    reason = connection.execute(select(wave.c.status_reason).where(*asks).with_for_update()).scalar_one_or_none()
+    waits = and_(delivery.c.wave_id == wave_id, delivery.c.state.in_(_WAITS))
+    last = select(func.max(delivery.c.expires_at)).where(waits)
+    until = connection.execute(last).scalar_one()
+    if reason not in (HoldReason.APPROVAL, HoldReason.REJECTED) or (until is not None and until > at):
+        return 0
+    values = {"state": DeliveryState.SKIPPED.value, "reason": Reason.EXPIRED.value, "settled_at": at}
+    stale = connection.execute(update(delivery).where(waits).values(**values)).rowcount
+    if reason == HoldReason.REJECTED:
+        still_open = delivery.c.state.in_([state.value for state in OPEN_STATES])
+        on_its_way = select(delivery.c.wave_id).where(delivery.c.wave_id == wave_id, still_open).exists()
+        connection.execute(update(wave).where(wave.c.id == wave_id, ~on_its_way).values(finished_at=at))
+    else:
+        why = f"nobody decided while its {stale} messages were worth sending: they are skipped as expired"
+        open_wave(connection, wave_id, who="pushpull", why=why, at=at)
+    return stale
 
 
 def _keep(
