@@ -20,7 +20,7 @@ from prefect.input import RunInput, keyset_from_base_key
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.parameters import CampaignKey, WaveKey, moment
+from flows.parameters import CampaignKey, WaveKey, moment, run_key
 from pushpull.ledger.approvals import Question
 from tasks.answer import Answer, Answered, take_answer, wave_to_approve, what_is_asked
 from tasks.brief import publish_briefing
@@ -96,7 +96,7 @@ async def approval(campaign: CampaignKey, wave: WaveKey, as_of: str = "") -> Sta
     if isinstance(asked, Question):
         return await _ask(asked, answered.said, _Turn(1 + (turn.number if turn else 0), asked.content_hash), now)
     if answered.is_released:
-        start_run("dispatch/dispatch", {}, key=f"dispatch-approved-{wave_id}-{turn.key if turn else ''}")
+        start_run("dispatch/dispatch", {}, key=run_key("dispatch") or "")
     return Completed(message=asked)
 
 

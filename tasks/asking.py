@@ -15,8 +15,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from pushpull.db import writing
 from pushpull.ledger.approvals import Question
-from tasks.installation import log
+from pushpull.ledger.provider_objects import ledger_name
+from tasks.installation import installation, log
 from tasks.publish import in_a_run
 from tasks.start import start_run
 
@@ -38,7 +40,9 @@ def see_that_one_asks(about: Question) -> bool:
     Returns:
         Whether one asks now.
     """
-    stem = f"approval-{about.wave_id}-{about.rotation}-{about.content_hash[:_TOLD_APART]}"
+    with writing(installation().engine) as connection:
+        ledger = ledger_name(connection)
+    stem = f"approval-{ledger}-{about.wave_id}-{about.rotation}-{about.content_hash[:_TOLD_APART]}"
     parameters = {"campaign": about.campaign_key, "wave": about.key}
     for number in range(1, _MOST_RUNS + 1):
         run = start_run(APPROVAL, parameters, key=f"{stem}-{number}", name=f"{about.campaign_key}: approve {about.key}")
