@@ -13,13 +13,12 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from pushpull.db import writing
 from pushpull.ledger.approvals import Question
 from pushpull.ledger.provider_objects import ledger_name
 from tasks.installation import installation, log
-from tasks.publish import in_a_run
+from tasks.publish import impatient, in_a_run
 from tasks.start import start_run
 
 APPROVAL = "approval/approval"
@@ -71,7 +70,7 @@ def end_what_asks_in_vain(asked: Collection[Question]) -> int:
     named = FlowFilter(name=FlowFilterName(any_=[APPROVAL.partition("/")[0]]))
     ended = 0
     try:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+        with impatient(), get_client(sync_client=True) as client:
             for run in client.read_flow_runs(flow_filter=named, flow_run_filter=waits, limit=_AT_ONCE):
                 if _question_of(run) not in wanted:
                     client.resume_flow_run(run.id, run_input={})
