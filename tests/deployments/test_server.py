@@ -192,16 +192,6 @@ def a_value_that_is_none_is_refused_before_it_runs(server: Serving) -> None:
             server.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": wrong})
 
 
-def deploying_again_changes_no_schedule_that_ops_paused(server: Serving) -> None:
-    deployment = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["sync"]}}})[0]
-    (schedule,) = deployment["schedules"]
-    path = f"http://127.0.0.1:{server.port}/api/deployments/{deployment['id']}/schedules/{schedule['id']}"
-    httpx.patch(path, json={"active": False}, timeout=20, trust_env=False).raise_for_status()
-    serve.deploy(server.environment)
-    (again,) = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["sync"]}}})[0]["schedules"]
-    assert again["active"] is False
-
-
 def everything_says_that_it_is_well(server: Serving) -> None:
     for url in (f"{server.port}/api/ready", f"{server.web_port}/readyz", f"{server.providers_port}/"):
         assert processes.answers(f"http://127.0.0.1:{url}"), url
@@ -305,7 +295,6 @@ def test_everything_on_one_machine_works_from_start_to_end(tmp_path: Path) -> No
         a_value_that_is_none_is_refused_before_it_runs(server)
         the_doctor_finds_nothing_to_fix(server)
         what_is_missing_is_to_be_fixed(server)
-        deploying_again_changes_no_schedule_that_ops_paused(server)
         a_run_that_has_begun_ends_well_when_all_is_asked_to_end(server)
     # Again in the same folder, and this time it is killed: what it started ends all the same, and a third could begin.
     with serving(tmp_path) as server:
