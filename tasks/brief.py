@@ -101,7 +101,8 @@ def publish_briefing(wave_id: int, as_of: datetime) -> str:
     )
     for part, kind in briefed.briefing.failed.items():
         log.warning("a part of the briefing failed", extra={"wave": wave_id, "part": part, "error": kind})
-    return briefed.as_markdown(shown=_SHOWN_IN_A_FORM)
+    # Without its heading: forms show a few lines at a time, under the name of the run, which says the same.
+    return briefed.as_markdown(shown=_SHOWN_IN_A_FORM).partition("\n\n")[2]
 
 
 def briefing_by_key(campaign_key: str, wave_key: str, as_of: datetime) -> Briefed:

@@ -58,7 +58,9 @@ def test_the_form_gets_a_shorter_one(company: Installation, wave_id: int, launch
     whole = briefing_by_key(CAMPAIGN, ANNOUNCEMENT, launch_day).as_markdown()
     assert short.count("```text") == 1
     assert "Not shown: e-mail" in short
-    assert short.split("## What it says")[0] == whole.split("## What it says")[0]
+    heading, _, body = whole.split("## What it says")[0].partition("\n\n")
+    assert heading == f"# Two minutes a day: {ANNOUNCEMENT}"
+    assert short.split("## What it says")[0] == body  # the form's run has the name
 
 
 def test_a_briefing_holds_nothing_about_a_person(company: Installation, wave_id: int, launch_day: datetime) -> None:
