@@ -18,7 +18,7 @@ from tasks.report import refresh_pages, report_changes
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
 
 
-@flow(name="sync", persist_result=False, log_prints=False)
+@flow(name="sync", flow_run_name="sync", persist_result=False, log_prints=False)
 async def sync(
     as_of: str = "",
     dry_run: bool = False,

@@ -44,38 +44,48 @@ def _playing(folder: Path) -> Iterator[Orchestra]:
                 stack.start_worker()
                 stack.api.finished(stack.api.start("launch", {"campaign": CAMPAIGN}), seconds=300)
                 until("a person is asked", lambda: stack.api.runs("approval", "PAUSED"), seconds=300)
+                for flow, parameters in (("onboarding", {"campaign": CAMPAIGN}), ("sync", {}), ("dispatch", {})):
+                    stack.api.finished(stack.api.start(flow, parameters), seconds=300)
                 yield stack
         engine.dispose()
 
 
 def _runs(page: Page, base: str, _stack: Orchestra) -> None:
-    page.open(f"{base}/runs", f"{CAMPAIGN}: launch")
+    page.open(f"{base}/runs", f"{CAMPAIGN}: launch", "Items per page")
+    page.run("[...document.querySelectorAll('label, span, div')].find(e => e.innerText === 'Items per page')"
+             "?.scrollIntoView({block: 'start'})")  # fmt: skip
 
 
 def _upcoming(page: Page, base: str, stack: Orchestra) -> None:
-    page.open(f"{base}/deployments/deployment/{stack.api.deployment('recommendations')['id']}", CAMPAIGN)
+    page.open(f"{base}/deployments/deployment/{stack.api.deployment('recommendations')['id']}", "Upcoming")
     page.click("Upcoming")
     page.wait_for("trend-safety")
 
 
 def _briefing(page: Page, base: str, stack: Orchestra) -> None:
     found = next(each for each in stack.api.artifacts() if each["key"].startswith(f"preflight-{CAMPAIGN}"))
-    page.open(f"{base}/artifacts/artifact/{found['id']}", "launch.announcement")
+    page.open(f"{base}/artifacts/artifact/{found['id']}", "Who gets it")
 
 
 def _approval(page: Page, base: str, stack: Orchestra) -> None:
     (run,) = stack.api.runs("approval", "PAUSED")
-    page.open(f"{base}/runs/flow-run/{run['id']}", "approve")
+    page.open(f"{base}/runs/flow-run/{run['id']}", "Suspended")
+    page.click("Open menu")
     page.click("Resume")
-    page.wait_for("Your decision")
+    page.wait_for("Who gets it")
+
+
+def _answer(page: Page, base: str, stack: Orchestra) -> None:
+    _approval(page, base, stack)
+    page.run("[...document.querySelectorAll('[role=dialog] *')].forEach(e => { e.scrollTop = 1e6; })")
 
 
 def _rerun(page: Page, base: str, stack: Orchestra) -> None:
-    page.open(f"{base}/deployments/deployment/{stack.api.deployment('cohort-rerun')['id']}/run", "cohort")
+    page.open(f"{base}/deployments/deployment/{stack.api.deployment('cohort-rerun')['id']}/run", "dry_run")
 
 
 def _automations(page: Page, base: str, _stack: Orchestra) -> None:
-    page.open(f"{base}/automations", "Pushpull")
+    page.open(f"{base}/automations", "Pushpull: a campaign stopped itself")
 
 
 PICTURES: dict[str, Callable[[Page, str, Orchestra], None]] = {
@@ -83,6 +93,7 @@ PICTURES: dict[str, Callable[[Page, str, Orchestra], None]] = {
     "upcoming-waves": _upcoming,
     "preflight": _briefing,
     "approval-form": _approval,
+    "approval-answer": _answer,
     "rerun-form": _rerun,
     "automations": _automations,
 }
@@ -98,14 +109,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pushpull-pictures-", ignore_cleanup_errors=True) as place:
         profile = Path(place) / "browser"
         profile.mkdir()
-        with _playing(Path(place)) as stack, chromium(profile, height=1000) as page:
+        with _playing(Path(place)) as stack, chromium(profile, width=1440, height=1000) as page:
             for name, show in PICTURES.items():
                 try:
-                    show(page, f"http://127.0.0.1:{stack.port}", stack)
+                    show(page, f"http://127.0.0.1:{stack.port}/v2", stack)  # what a browser is led to
                 except NotShownError as error:
                     print(f"{name}: {error}", file=sys.stderr)
                     missing += 1
-                page.draw(folder / f"{name}.png")
+                page.draw(folder / f"{name}.png", settle=4)
                 print(folder / f"{name}.png", flush=True)
     return int(missing > 0)
 
