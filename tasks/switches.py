@@ -6,10 +6,12 @@ external id. A Variable that does not exist changes nothing; when no server answ
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from datetime import datetime
+from functools import partial
 from threading import Thread
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.settings import PREFECT_API_URL
 
 from pushpull.db import database_now, reading, writing
+from pushpull.ledger.provider_objects import forget, keep, made
 from pushpull.ledger.switches import Switches, follow, kept_value, set_switch, switches
 from pushpull.ledger.vocabulary import SwitchName
 from tasks.installation import Installation, installation, log
@@ -34,6 +37,10 @@ _PATIENCE: Final = 2.0
 _EVERY: Final = 5.0
 
 _WHO: Final = "Prefect Variable"
+
+#: How the ledger remembers what keeps messages back and was set while the server did not answer: its Variable is not to
+#: undo that.
+_UNTOLD: Final = ("prefect", "untold_switch")
 
 
 @step("read switches")
@@ -61,6 +68,7 @@ def copy_variables(here: Installation) -> bool:
     told = variables()
     if told is None:
         return False
+    told = _with_untold(here, told)
     with writing(here.engine) as connection:
         troubles = follow(connection, told, who=_WHO, at=database_now(connection))
     for trouble in troubles:
@@ -69,13 +77,19 @@ def copy_variables(here: Installation) -> bool:
 
 
 class VariableNotSetError(RuntimeError):
-    """The ledger has a switch's new value, and Prefect's Variable the former one."""
+    """The ledger has a switch's new value, and Prefect's Variable the former one.
 
-    def __init__(self, name: SwitchName) -> None:
-        super().__init__(
-            f"the switch is set, but the Prefect server did not take it: as soon as it answers, its Variable "
-            f"{VARIABLES[name]} undoes that; do this again then, or correct the Variable"
+    Args:
+        closes: the new value keeps messages back, and so will not be undone.
+    """
+
+    def __init__(self, name: SwitchName, *, closes: bool) -> None:
+        what = (
+            f"its Variable {VARIABLES[name]} says otherwise until a run finds that it answers, and corrects it"
+            if closes
+            else f"as soon as it answers, its Variable {VARIABLES[name]} undoes that; do this again then, or correct it"
         )
+        super().__init__(f"the switch is set, but the Prefect server did not take it: {what}")
 
 
 def set_everywhere(name: SwitchName, value: object, *, who: str, why: str, at: datetime) -> bool:
@@ -95,9 +109,29 @@ def set_everywhere(name: SwitchName, value: object, *, who: str, why: str, at: d
     with writing(installation().engine) as connection:
         is_new = set_switch(connection, name, value, who=who, at=at, why=why)
         kept = kept_value(connection, name)
-    if PREFECT_API_URL.value() and not _within(_PATIENCE, lambda client: _write(client, VARIABLES[name], kept)):
-        raise VariableNotSetError(name)
+    if PREFECT_API_URL.value():
+        is_told = bool(_within(_PATIENCE, lambda client: _write(client, VARIABLES[name], kept)))
+        with writing(installation().engine) as connection:
+            if kept and not is_told:
+                keep(connection, *_UNTOLD, key=name.value, value=json.dumps(kept), at=at)
+            else:  # what lets messages go again is undone rather: somebody may set the Variable meanwhile
+                forget(connection, *_UNTOLD, key=name.value)
+        if not is_told:
+            raise VariableNotSetError(name, closes=bool(kept))
     return is_new
+
+
+def _with_untold(here: Installation, told: Mapping[SwitchName, object]) -> Mapping[SwitchName, object]:
+    """What the Variables say, after the server was told what it did not take when it was set: that is newer."""
+    with reading(here.engine) as connection:
+        untold = {SwitchName(key): json.loads(value) for key, value in made(connection, *_UNTOLD).items()}
+    newest = {name: value for name, value in told.items() if name not in untold}
+    for name, value in untold.items():
+        if _within(_PATIENCE, partial(_write, name=VARIABLES[name], value=value)):
+            newest[name] = value
+            with writing(here.engine) as connection:
+                forget(connection, *_UNTOLD, key=name.value)
+    return newest
 
 
 class Refresher:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from pushpull.db import database_now, insert_into, insert_new
 from pushpull.ledger.tables import provider_object
@@ -34,6 +34,15 @@ def made(connection: Connection, provider: str, kind: str) -> dict[str, str]:
         .order_by(provider_object.c.key)
     )
     return {row.key: row.value for row in rows}
+
+
+def forget(connection: Connection, provider: str, kind: str, *, key: str) -> None:
+    """Remember no more what had a name of ours."""
+    connection.execute(
+        delete(provider_object).where(
+            provider_object.c.provider == provider, provider_object.c.kind == kind, provider_object.c.key == key
+        )
+    )
 
 
 def unsubscribe_groups(connection: Connection) -> dict[str, int]:

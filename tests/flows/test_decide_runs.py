@@ -28,7 +28,7 @@ from pushpull.ledger.tables import delivery, wave
 from pushpull.ledger.vocabulary import SwitchName, WaveStatus
 from tasks.decide import Action
 from tasks.installation import Installation, installed
-from tasks.switches import VARIABLES, Refresher, VariableNotSetError, read_switches, set_everywhere
+from tasks.switches import VARIABLES, Refresher, VariableNotSetError, read_switches, set_everywhere, variables
 from tests.flows.conftest import CAMPAIGN
 from tests.flows.test_decide import ANNOUNCEMENT, BY, planned, status
 from tests.flows.test_stages import ACCEPTED, count
@@ -253,6 +253,31 @@ def test_without_an_answer_the_ledgers_last_word_stands_soon(planned: Installati
     assert asyncio.run(asks_in_vain()) == Switches(guests=("e1",))
     assert took[0] < 3
     assert now_set(planned).is_paused, "what counts was set all the same"
+
+
+def test_what_was_set_while_the_server_was_away_is_not_undone_when_it_is_back(planned: Installation) -> None:
+    def pause(on: bool) -> None:
+        set_everywhere(SwitchName.PAUSE, on, who="ops", why="now", at=datetime.now().astimezone())
+
+    async def scenario() -> None:
+        await set_variables(pause=False)
+        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(VariableNotSetError):
+            pause(True)
+        for _ in range(2):
+            assert (await reading_flow()).is_paused
+        assert variables() == {SwitchName.PAUSE: True}, "the server knows it, too"
+        await set_variables(pause=False)
+        assert not (await reading_flow()).is_paused
+        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(VariableNotSetError):
+            pause(True)
+        pause(False)  # it answers by now: this is the last word
+        assert not (await reading_flow()).is_paused
+        await set_variables(pause=True)
+        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(VariableNotSetError):
+            pause(False)
+        assert (await reading_flow()).is_paused, "rather than that something is sent which was to wait"
+
+    asyncio.run(scenario())
 
 
 def test_a_running_drain_hears_of_a_pause_within_seconds_and_waits_for_nobody(planned: Installation) -> None:
