@@ -34,7 +34,8 @@ def show_switches() -> None:
         tell(f"everything goes to: {now_set.override_recipient}")
     for name, value in (variables() or {}).items():
         if value != kept[name]:
-            tell(f"the Variable {VARIABLES[name]} says otherwise: the next dispatch follows it")
+            when = "once what pauses everything is corrected" if now_set.why_paused else "by the next dispatch"
+            tell(f"the Variable {VARIABLES[name]} says otherwise: it is followed {when}")
 
 
 @switch.command("pause")

@@ -176,7 +176,7 @@ def alarms(*, heartbeat_seconds: int | None = None) -> list[Alarm]:
             name="a person is needed",
             section="person-needed",
             trigger=_ours(Event.PERSON_NEEDED),
-            text="{{ event.payload.waits }} things wait for an answer, {{ event.payload.new }} of them new, first "
+            text="Waiting for an answer: {{ event.payload.waits }}, of them new: {{ event.payload.new }}, the first is "
             "{{ event.payload.first }}. The artifact waits-for-a-person has them all, with what answers each.",
         ),
         Alarm(

@@ -121,6 +121,7 @@ def _database(chosen: Settings) -> Iterator[Check]:
 
 def _schema(engine: Engine, kind: str) -> Iterator[Check]:
     from pushpull.learners.tables import learner
+    from pushpull.ledger.switches import Switches, switches
     from pushpull.ledger.tables import campaign
     from pushpull.migrations import current, is_behind, newest
 
@@ -143,6 +144,9 @@ def _schema(engine: Engine, kind: str) -> Iterator[Check]:
     with reading(engine) as connection:
         people = connection.execute(select(func.count()).select_from(learner)).scalar_one()
         campaigns = connection.execute(select(func.count()).select_from(campaign)).scalar_one()
+        now_set = switches(connection)
+    if now_set != Switches():
+        yield Check("switches", Health.NOTE, now_set.sentence(), "fine if meant so; else: pushpull switch")
     if people:
         yield Check("learners", Health.GOOD, f"{people} learners, {campaigns} campaigns")
     else:

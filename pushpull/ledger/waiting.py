@@ -62,7 +62,9 @@ def _switches(connection: Connection) -> list[Waiting]:
     now_set = switches(connection)
     if now_set == Switches():
         return []
-    command = "pushpull switch go-on" if now_set.is_paused else "pushpull switch show"
+    # Going on would not help where a value that cannot be used pauses: that one is to be corrected.
+    is_by_a_person = now_set.is_paused and not now_set.why_paused
+    command = "pushpull switch go-on" if is_by_a_person else "pushpull switch show"
     return [Waiting("switch", "everything", now_set.sentence(), command)]
 
 

@@ -28,6 +28,14 @@ def test_an_installation_without_learners_is_told_how_to_get_some(pushpull: Comm
     assert "pushpull import people FILE" in said.out
 
 
+def test_what_keeps_everything_from_being_sent_is_told(company: Command) -> None:
+    assert "everything is paused" not in company("doctor").out
+    company("switch", "pause", "--who", "Ada", "--why", "a drill")
+    said = company("doctor")
+    assert said.code == 0
+    assert "everything is paused" in said.out
+
+
 def test_a_database_that_is_not_there_yet_is_no_fault(pushpull: Command, database: Path) -> None:
     database.unlink()
     said = pushpull("doctor")

@@ -232,7 +232,7 @@ def it_tells_of_stops_and_questions(stack: Orchestra, inbox: Inbox) -> None:
     stopped = {"action": "pause campaign", "campaign": "tiny", "who": "stop signal", "why": "opt-outs: 7 for 120"}
     assert {key: decided["parameters"][key] for key in stopped} == stopped
     question = inbox.until("a person is needed")
-    assert "2 things wait" in question
+    assert "Waiting for an answer: 2, of them new: " in question
     assert "docs/runbook.md#person-needed" in question
     assert not any("launch.hello" in each["body"] and "finished" in each["body"] for each in inbox.messages)
 
