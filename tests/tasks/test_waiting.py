@@ -11,8 +11,9 @@ from flows.dispatch import dispatch
 from flows.launch import launch
 from pushpull.db import reading, writing
 from pushpull.ledger.campaigns import hold_campaign, pause_channel, release_wave, resume_channel, wave_id_of
+from pushpull.ledger.switches import follow
 from pushpull.ledger.tables import attempt, delivery
-from pushpull.ledger.vocabulary import DeliveryState
+from pushpull.ledger.vocabulary import DeliveryState, SwitchName
 from pushpull.ledger.waiting import waiting_for_a_person
 from tasks.installation import Installation
 from tasks.report import report_waiting
@@ -54,6 +55,19 @@ def test_a_late_wave_asks_until_it_is_answered(company: Installation, launch_day
     with writing(company.engine) as connection:
         release_wave(connection, wave_id_of(connection, CAMPAIGN, ANNOUNCEMENT), who="ada", why="still good", at=late)
     assert report_waiting() == []
+
+
+def test_going_on_is_the_answer_only_where_a_person_paused_everything(
+    company: Installation, launch_day: datetime
+) -> None:
+    def answers(told: dict[SwitchName, object]) -> list[str]:
+        with writing(company.engine) as connection:
+            follow(connection, told, who="elsewhere", at=launch_day)
+            return [each.command for each in waiting_for_a_person(connection)]
+
+    assert answers({SwitchName.PILOT: "nonsense"}) == ["pushpull switch show"]
+    assert answers({SwitchName.PILOT: []}) == []
+    assert answers({SwitchName.PAUSE: True}) == ["pushpull switch go-on"]
 
 
 def test_what_concerns_most_learners_comes_first(company: Installation, launch_day: datetime) -> None:
