@@ -121,11 +121,16 @@ class _Place:
         return {**secret, **self.environment}
 
     def _summary(self, pointing: Path, *, seconds: float) -> str:
-        stand_ins = f"http://127.0.0.1:{self.providers_port}/ (stand-ins: every message they took)"
+        if self.providers_port:
+            messages = f"http://127.0.0.1:{self.providers_port}/ (stand-ins: every message they took)"
+        elif Settings(_env_file=ROOT / ".env").is_sandbox:
+            messages = f"none are played; messages: http://127.0.0.1:{self.web_port}/outbox/"
+        else:
+            messages = "none are played"
         return f"""
 Prefect UI  http://127.0.0.1:{self.port}
 web app     http://127.0.0.1:{self.web_port}
-providers   {stand_ins if self.providers_port else "none are played"}
+providers   {messages}
 logs        {self.home / "logs"}
 
 Everything is up after {seconds:.0f} s; a worker waits for runs. In another terminal:
