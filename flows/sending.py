@@ -25,9 +25,9 @@ _FIRST_TURN, _LONGEST_TURN = timedelta(minutes=1), timedelta(minutes=30)
 #: A wave with no other beside it is looked at afresh so often.
 _ALONE = timedelta(hours=4)
 
-#: A dispatch begins no turn after so long: the next one is queued by then, and asks, tells and settles, too. Together
-#: with the ten minutes between two of them it stays below `deployments.automations.WITHOUT_DISPATCH`.
-_LONGEST_RUN = timedelta(minutes=15)
+#: A dispatch begins no turn after so long: the next one is due then, and asks, tells and settles, too. Were it longer
+#: than the ten minutes between two of them, those that wait for their turn would become ever more.
+_LONGEST_RUN = timedelta(minutes=9)
 
 
 @dataclass(kw_only=True)
