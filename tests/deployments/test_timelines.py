@@ -341,7 +341,7 @@ def test_without_the_flows_nothing_is_changed(server: Server, soon: Callable[[st
     server.ask(forget)
     try:
         with pytest.raises(
-            NotDeployedError, match=r"127.0.0.1:\d+/api/? has no deployment reengagement; .*deploy --all"
+            NotDeployedError, match=r"127.0.0.1:\d+/api/? has no deployment reengagement; .*prefect_setup"
         ):
             server.deploy(soon("nowhere"))
         assert server.schedules("nowhere") == {}

@@ -108,13 +108,15 @@ def test_a_server_that_is_killed_and_comes_back_changes_nothing(playing: Playing
 
 def test_a_run_that_cannot_tell_of_its_end_is_found_done_when_it_is_run_again(playing: Playing) -> None:
     stack = playing.stack
-    stack.start_worker()
+    worker = stack.start_worker()
     dispatch = dispatch_under_way(playing)
     stack.kill_server()
     until("all is sent", lambda: not missing_and_doubled(playing.engine, playing.standin).open)
-    kill_run(dispatch)
+    worker.kill_with_all_it_started()  # or it tells the server, as soon as that is back, that the run has crashed
     stack.start_server()
     assert stack.api.state(dispatch) == "RUNNING"  # for ever, and everything was sent
+    stack.start_worker("another-worker")
+    stack.let_slots_run_out()
     stack.api.retry(dispatch)
     stack.api.finished(dispatch)
     stack.api.finished(stack.api.start("dispatch"))
