@@ -11,7 +11,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -53,11 +52,6 @@ def publish_markdown(*, key: str, markdown: str, description: str) -> bool:
         Whether Prefect shows it.
     """
     return _publish(create_markdown_artifact, key=key, markdown=markdown, description=description) is not None
-
-
-def publish_link(*, key: str, link: str, text: str, description: str) -> None:
-    """A link to another page."""
-    _publish(create_link_artifact, key=key, link=link, link_text=text, description=description)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
-from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
@@ -52,10 +51,3 @@ def start_run(
     except Exception as error:  # noqa: BLE001  # no such deployment, or no answer: the caller goes on without it
         log.warning("%s could not be started", deployment, extra={"error": type(error).__name__})
         return None
-
-
-def run_url(run_id: UUID) -> str:
-    """The page of a run in the Prefect UI."""
-    from prefect.utilities.urls import url_for
-
-    return url_for("flow-run", obj_id=run_id) or ""
