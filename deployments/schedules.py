@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -28,7 +27,8 @@ from prefect.settings import get_current_settings
 from prefect.states import Scheduled
 
 from content.campaign import STAGES
-from deployments.timelines import JOINT, Change, Deployed, Difference, WaveSchedule
+from deployments.timelines import Change, Deployed, Difference, WaveSchedule
+from tasks.schedules import JOINT
 
 _MOST_RUNS = 200
 
@@ -144,13 +144,11 @@ def _as_found(stage: str, deployment_id: UUID, found: DeploymentSchedule, next_r
     )
 
 
-def _as_prefect_wants(wanted: WaveSchedule) -> Any:
-
+def _as_prefect_wants(wanted: WaveSchedule) -> RRuleSchedule:
     return RRuleSchedule(rrule=wanted.recurrence.rule, timezone=wanted.recurrence.timezone)
 
 
 async def _add(client: PrefectClient, deployment_id: UUID, wanted: WaveSchedule) -> None:
-
     schedule = DeploymentScheduleCreate(
         schedule=_as_prefect_wants(wanted), active=True, slug=wanted.slug, parameters=wanted.parameters
     )
@@ -167,7 +165,6 @@ async def _remove(client: PrefectClient, found: Deployed) -> None:
     With it Prefect 3.8 deletes every run of the deployment that a schedule asked for and no worker has taken yet, also
     those of other campaigns that were due while no worker ran. These are put back, under their own idempotency keys.
     """
-
     due = [
         run
         for run in await _waiting(client, found.deployment_id)
@@ -210,7 +207,6 @@ async def _next_runs(client: PrefectClient, deployment_id: UUID) -> dict[UUID, d
 
 async def _waiting(client: PrefectClient, deployment_id: UUID) -> list[FlowRun]:
     """The runs of a deployment that a schedule asked for and no worker has taken."""
-
     chosen = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from content.campaign import Campaign, Recurrence, rule_in_words, timetable
+from tasks.schedules import JOINT
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-#: Between campaign and wave in a schedule's slug; neither key can hold it.
-JOINT = "--"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from tasks.installation import log
 from tasks.publish import in_a_run
+from tasks.variables import write_variable
 
-#: Between campaign and wave in the slug of a schedule, as `deployments.timelines` makes them.
+#: Between campaign and wave in the slug of a schedule (`deployments.timelines`); neither key can hold it.
 JOINT: Final = "--"
 
 
@@ -100,11 +101,7 @@ def _remembered(client: SyncPrefectClient, campaign: str) -> list[str]:
 
 
 def _remember(client: SyncPrefectClient, campaign: str, names: Sequence[str]) -> None:
-    value = {"name": _variable(campaign), "value": list(names), "tags": ["pushpull"]}
-    if client.read_variable_by_name(_variable(campaign)) is None:
-        client.request("POST", "/variables/", json=value)
-    else:
-        client.request("PATCH", "/variables/name/{name}", path_params={"name": _variable(campaign)}, json=value)
+    write_variable(client, _variable(campaign), list(names))
 
 
 def _forget(client: SyncPrefectClient, campaign: str) -> None:

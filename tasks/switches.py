@@ -26,6 +26,7 @@ from pushpull.ledger.vocabulary import SwitchName
 from tasks.installation import Installation, installation, log
 from tasks.publish import impatient
 from tasks.step import step
+from tasks.variables import write_variable
 
 #: The Variable of each switch.
 VARIABLES: Final[Mapping[SwitchName, str]] = {name: f"pushpull_{name.value}" for name in SwitchName}
@@ -110,7 +111,7 @@ def set_everywhere(name: SwitchName, value: object, *, who: str, why: str, at: d
         is_new = set_switch(connection, name, value, who=who, at=at, why=why)
         kept = kept_value(connection, name)
     if PREFECT_API_URL.value():
-        is_told = bool(_within(_PATIENCE, lambda client: _write(client, VARIABLES[name], kept)))
+        is_told = bool(_within(_PATIENCE, lambda client: write_variable(client, VARIABLES[name], kept)))
         with writing(installation().engine) as connection:
             if kept and not is_told:
                 keep(connection, *_UNTOLD, key=name.value, value=json.dumps(kept), at=at)
@@ -127,7 +128,7 @@ def _with_untold(here: Installation, told: Mapping[SwitchName, object]) -> Mappi
         untold = {SwitchName(key): json.loads(value) for key, value in made(connection, *_UNTOLD).items()}
     newest = {name: value for name, value in told.items() if name not in untold}
     for name, value in untold.items():
-        if _within(_PATIENCE, partial(_write, name=VARIABLES[name], value=value)):
+        if _within(_PATIENCE, partial(write_variable, name=VARIABLES[name], value=value)):
             newest[name] = value
             with writing(here.engine) as connection:
                 forget(connection, *_UNTOLD, key=name.value)
@@ -176,14 +177,6 @@ def _read(client: SyncPrefectClient) -> dict[SwitchName, object]:
     wanted = {"variables": {"name": {"any_": list(VARIABLES.values())}}}
     found = {each["name"]: each["value"] for each in client.request("POST", "/variables/filter", json=wanted).json()}
     return {name: found[variable] for name, variable in VARIABLES.items() if variable in found}
-
-
-def _write(client: SyncPrefectClient, name: str, value: object) -> bool:
-    if client.read_variable_by_name(name) is None:
-        client.request("POST", "/variables/", json={"name": name, "value": value, "tags": ["pushpull"]})
-    else:
-        client.request("PATCH", "/variables/name/{name}", path_params={"name": name}, json={"value": value})
-    return True
 
 
 def _within(seconds: float, ask: Callable[[SyncPrefectClient], Any]) -> Any:
