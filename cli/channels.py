@@ -76,14 +76,12 @@ def pause_channel(
 ) -> None:
     """Hand nothing over to a channel; its messages wait, or expire."""
     from pushpull.db import writing
-    from pushpull.ledger.campaigns import pause_channel as pause
-    from pushpull.ledger.campaigns import record
+    from pushpull.ledger.channels import pause
 
     now = datetime.now(UTC)
     until = now + timedelta(hours=hours) if hours else None
     with writing(here().engine) as connection:
-        pause(connection, channel, reason=why, at=now, until=until)
-        record(connection, at=now, who=who, what="channel paused", subject=channel, why=why)
+        pause(connection, channel, who=who, why=why, at=now, until=until)
     tell(f"{channel}: paused until {until:%Y-%m-%d %H:%M} UTC" if until else f"{channel}: paused until it is resumed")
 
 
@@ -94,15 +92,10 @@ def resume_channel(
 ) -> None:
     """Let a stopped channel go on at once, also where its provider asked to wait."""
     from pushpull.db import writing
-    from pushpull.ledger.campaigns import record
-    from pushpull.ledger.campaigns import resume_channel as resume
-    from pushpull.ledger.pacing import lift_throttle
+    from pushpull.ledger.channels import resume
 
-    now = datetime.now(UTC)
     with writing(here().engine) as connection:
-        resume(connection, channel)
-        lift_throttle(connection, channel)
-        record(connection, at=now, who=who, what="channel resumed", subject=channel, why=None)
+        resume(connection, channel, who=who, why=None, at=datetime.now(UTC))
     tell(f"{channel}: resumed")
 
 

@@ -16,22 +16,19 @@ from sqlalchemy import Connection, and_, select
 
 from pushpull.db import writing
 from pushpull.learners.vocabulary import Channel
-from pushpull.ledger import replies
+from pushpull.ledger import channels, replies
 from pushpull.ledger.campaigns import (
     AwaitsApprovalError,
     cancel_campaign,
     cancel_wave,
     pause_campaign,
-    pause_channel,
     pause_wave,
     record,
     release_wave,
     resume_campaign,
-    resume_channel,
     wave_id_of,
 )
 from pushpull.ledger.messages import parse_delivery_id
-from pushpull.ledger.pacing import lift_throttle
 from pushpull.ledger.reconcile import parked, resolve_parked
 from pushpull.ledger.tables import campaign
 from pushpull.ledger.vocabulary import SwitchName, WaveStatus
@@ -192,15 +189,12 @@ def _wave(connection: Connection, subject: Subject) -> int:
 
 
 def _pause_channel(connection: Connection, subject: Subject, by: _Reasons) -> str:
-    pause_channel(connection, subject.channel, reason=by.why, at=by.at)
-    record(connection, at=by.at, who=by.who, what="channel paused", subject=subject.channel, why=by.why)
+    channels.pause(connection, subject.channel, who=by.who, why=by.why, at=by.at)
     return f"Nothing is sent over {subject.channel} until it is resumed."
 
 
 def _resume_channel(connection: Connection, subject: Subject, by: _Reasons) -> str:
-    resume_channel(connection, subject.channel)
-    lift_throttle(connection, subject.channel)
-    record(connection, at=by.at, who=by.who, what="channel resumed", subject=subject.channel, why=by.why)
+    channels.resume(connection, subject.channel, who=by.who, why=by.why, at=by.at)
     return f"{subject.channel} goes on with the next dispatch."
 
 
