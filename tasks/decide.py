@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection
 
 from pushpull.db import writing
 from pushpull.learners.vocabulary import Channel
@@ -30,8 +30,7 @@ from pushpull.ledger.campaigns import (
 )
 from pushpull.ledger.messages import parse_delivery_id
 from pushpull.ledger.reconcile import parked, resolve_parked
-from pushpull.ledger.tables import campaign
-from pushpull.ledger.vocabulary import SwitchName, WaveStatus
+from pushpull.ledger.vocabulary import SwitchName
 from tasks.events import Event, announce
 from tasks.installation import installation
 from tasks.publish import artifact_key, publish_markdown
@@ -152,10 +151,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _pause_campaign(connection: Connection, subject: Subject, by: _Reasons) -> str:
-    # One that stopped itself sends nothing anyway, and must not leave off asking why.
-    held = and_(campaign.c.key == subject.campaign, campaign.c.status == WaveStatus.HELD.value)
-    if connection.execute(select(campaign.c.id).where(held)).one_or_none() is None:
-        pause_campaign(connection, subject.campaign, who=by.who, why=by.why, at=by.at)
+    pause_campaign(connection, subject.campaign, who=by.who, why=by.why, at=by.at)
     return f"Nothing of campaign {subject.campaign} is sent until it is resumed."
 
 
