@@ -18,8 +18,8 @@ from content.render import RenderError
 from content.samples import ORDINARY
 from content.sms import measure
 from pushpull.db import reading
-from pushpull.insights.briefing import Briefing, Circumstances, Remark, Sample, as_markdown, brief, label
-from pushpull.insights.briefing.counts import Planned, Subject, count_rows, subject_of
+from pushpull.insights.briefing import Briefing, Circumstances, Remark, Sample, as_markdown, brief, count_wave, label
+from pushpull.insights.briefing.counts import Planned, Subject
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.campaigns import wave_id_of
 from pushpull.ledger.messages import Body, CardBody, EmailBody, SharedEmail, SmsBody
@@ -126,11 +126,10 @@ def briefing_of(wave_id: int, as_of: datetime) -> Briefed:
         NotPlannedError: the wave was never planned.
     """
     here = installation()
-    with reading(here.engine) as connection:
-        about = subject_of(connection, wave_id)
-        planned = count_rows(connection, about).planned
-    samples = _samples(here, about, planned)
-    briefing = brief(here.engine, wave_id, _circumstances(here, samples), as_of=as_of)
+    about, counts = count_wave(here.engine, wave_id)
+    samples = _samples(here, about, counts.planned)
+    given = _circumstances(here, samples)
+    briefing = brief(here.engine, wave_id, given, as_of=as_of, counted=(about, counts))
     remarks = [
         *_found(lambda: _lint_remarks(here, about), "The content could not be checked"),
         *_found(lambda: _preflight_remarks(here, about, as_of), "Whether messages would arrive could not be checked"),

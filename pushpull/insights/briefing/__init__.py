@@ -3,8 +3,18 @@
 `counts` asks the ledger, `queue` and `cost` reckon, `assembly` puts it together, `text` says it.
 """
 
-from pushpull.insights.briefing.assembly import Briefing, Circumstances, brief
+from pushpull.insights.briefing.assembly import Briefing, Circumstances, brief, count_wave
 from pushpull.insights.briefing.counts import NotPlannedError
 from pushpull.insights.briefing.text import Remark, Sample, as_markdown, label
 
-__all__ = ["Briefing", "Circumstances", "NotPlannedError", "Remark", "Sample", "as_markdown", "brief", "label"]
+__all__ = [
+    "Briefing",
+    "Circumstances",
+    "NotPlannedError",
+    "Remark",
+    "Sample",
+    "as_markdown",
+    "brief",
+    "count_wave",
+    "label",
+]

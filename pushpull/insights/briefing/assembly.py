@@ -126,18 +126,24 @@ class Briefing:
         return detectable_effect(self.counts.treated, self.counts.held_out, baseline=self.assumed_share)
 
 
-def brief(engine: Engine, wave_id: int, given: Circumstances, *, as_of: datetime) -> Briefing:
+def brief(
+    engine: Engine,
+    wave_id: int,
+    given: Circumstances,
+    *,
+    as_of: datetime,
+    counted: tuple[Subject, Counts] | None = None,
+) -> Briefing:
     """Put together the briefing of a wave's latest rotation.
 
     Args:
         as_of: the campaign's clock, UTC.
+        counted: what it is about and its rows, where they have been counted already.
 
     Raises:
         NotPlannedError: the wave was never planned.
     """
-    with reading(engine) as connection:
-        about = subject_of(connection, wave_id)
-        counts = count_rows(connection, about)
+    about, counts = counted or count_wave(engine, wave_id)
     failed: dict[str, str] = {}
 
     def part(name: str, find: Callable[[Connection], Part]) -> Part | None:
@@ -161,6 +167,17 @@ def brief(engine: Engine, wave_id: int, given: Circumstances, *, as_of: datetime
         capped=part("budget", lambda connection: at_their_cap(connection, about, given.caps.binding(about.spec))),
         failed=failed,
     )
+
+
+def count_wave(engine: Engine, wave_id: int) -> tuple[Subject, Counts]:
+    """A wave's latest rotation, and its rows counted.
+
+    Raises:
+        NotPlannedError: the wave was never planned.
+    """
+    with reading(engine) as connection:
+        about = subject_of(connection, wave_id)
+        return about, count_rows(connection, about)
 
 
 def _courses(
