@@ -91,7 +91,8 @@ def _list(campaign: str) -> None:
 
 
 async def _deployed(campaign: str) -> list[Deployed]:
-    from deployments.schedules import deployed, prefect_server
+    from deployments.prefect_api import prefect_server
+    from deployments.schedules import deployed
 
     async with prefect_server() as client:
         return await deployed(client, campaign=campaign)

@@ -11,6 +11,7 @@ from content.campaign import Campaign, campaign_keys, load_campaign
 from content.lint import Finding, Severity, lint_content
 from content.source import ContentError
 from deployments import schedules
+from deployments.prefect_api import prefect_server
 from deployments.timelines import Change, Difference, Timeline, differences, no_timeline, timeline_of
 from pushpull.ledger import timing
 
@@ -59,7 +60,7 @@ async def deploy(key: str, content_dir: Path, now: datetime, *, is_rehearsal: bo
     Raises:
         ContentError: the campaign does not exist, or cannot be read.
         NotDeployableError: it has errors.
-        schedules.NoServerError: no server answers.
+        NoServerError: no server answers.
         schedules.NotDeployedError: the server does not have the stage deployments.
     """
     campaign = load_campaign(key, content_dir)
@@ -72,7 +73,7 @@ async def undeploy(key: str, content_dir: Path, *, is_rehearsal: bool = False) -
 
     Raises:
         UnknownCampaignError: nothing of it is deployed, and the content folder does not have it.
-        schedules.NoServerError: no server answers.
+        NoServerError: no server answers.
     """
     outcome = await _made_so(no_timeline(key), is_rehearsal=is_rehearsal)
     if not outcome.differences and key not in (known := campaign_keys(content_dir)):
@@ -84,7 +85,7 @@ async def deploy_all(content_dir: Path, now: datetime, *, is_rehearsal: bool = F
     """Deploy every campaign of the content folder that is not over. One that cannot be keeps no other from it.
 
     Raises:
-        schedules.NoServerError: no server answers.
+        NoServerError: no server answers.
         schedules.NotDeployedError: the server does not have the stage deployments.
     """
     outcomes = []
@@ -103,7 +104,7 @@ async def deploy_all(content_dir: Path, now: datetime, *, is_rehearsal: bool = F
 
 
 async def _made_so(timeline: Timeline, *, is_rehearsal: bool) -> Outcome:
-    async with schedules.prefect_server() as client:
+    async with prefect_server() as client:
         found = differences(timeline, await schedules.deployed(client, campaign=timeline.campaign))
         if not is_rehearsal:
             await schedules.apply(client, found)

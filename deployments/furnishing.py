@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-import httpx
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import VariableCreate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.settings import PREFECT_API_URL
 
 from channels.credentials import BLOCKS
 from deployments import automations
 from deployments.automations import Outcome
 from deployments.orchestration import POOL
+from deployments.prefect_api import prefect_server
 from deployments.prefect_setup import make_pool
 from pushpull.ledger.switches import Switches
 from pushpull.ledger.vocabulary import SwitchName
@@ -28,17 +27,6 @@ from tasks.switches import VARIABLES
 
 #: The queue whose runs a worker takes first: shards of obligations.
 MANDATORY: Final = "mandatory"
-
-
-class NoServerError(RuntimeError):
-    """No Prefect server can be asked."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(
-            f"no Prefect server answers at {url}: start it, or correct PREFECT_API_URL"
-            if url
-            else "set PREFECT_API_URL, e.g. to http://127.0.0.1:4200/api, where `pushpull serve` starts a server"
-        )
 
 
 async def furnish(present: Switches, *, notify: str = "", dry_run: bool = False) -> dict[str, Outcome]:
@@ -53,22 +41,16 @@ async def furnish(present: Switches, *, notify: str = "", dry_run: bool = False)
         What became of each thing, by what it is called.
 
     Raises:
-        NoServerError: it cannot be reached, or none is named.
+        deployments.prefect_api.NoServerError: it cannot be reached, or none is named.
         deployments.automations.NoBlockError: there is no such block.
     """
-    url = PREFECT_API_URL.value() or ""
-    if not url:  # Prefect would start a server of its own, with nothing in it, and forget it again
-        raise NoServerError(url)
-    try:
-        async with get_client() as client:
-            done = {
-                **await _pool(client, dry_run=dry_run),
-                **await _variables(client, present, dry_run=dry_run),
-                **await _block_types(client, dry_run=dry_run),
-            }
-            made = await automations.set_up(client, notify=notify, dry_run=dry_run)
-    except httpx.TransportError as error:
-        raise NoServerError(url) from error
+    async with prefect_server() as client:
+        done = {
+            **await _pool(client, dry_run=dry_run),
+            **await _variables(client, present, dry_run=dry_run),
+            **await _block_types(client, dry_run=dry_run),
+        }
+        made = await automations.set_up(client, notify=notify, dry_run=dry_run)
     return {**done, **{f"automation {name!r}": outcome for name, outcome in made.items()}}
 
 

@@ -6,12 +6,12 @@ planned already is in the ledger, and nothing here touches it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -23,7 +23,6 @@ from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateTyp
 from prefect.client.schemas.schedules import RRuleSchedule
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import get_current_settings
 from prefect.states import Scheduled
 
 from content.campaign import STAGES
@@ -37,17 +36,6 @@ class TimelineError(RuntimeError):
     """A timeline could not be deployed."""
 
 
-class NoServerError(TimelineError):
-    """The Prefect server does not answer."""
-
-    def __init__(self, url: str | None) -> None:
-        where = f"no Prefect server answers at {url}" if url else "PREFECT_API_URL is not set"
-        super().__init__(
-            f"{where}; start one with `pushpull serve` and read its `. var/prefect/here.sh` in this terminal, or set "
-            "PREFECT_API_URL to the address of yours, e.g. http://127.0.0.1:4200/api"
-        )
-
-
 class NotDeployedError(TimelineError):
     """The server does not have the deployments that schedules belong to."""
 
@@ -56,22 +44,6 @@ class NotDeployedError(TimelineError):
             f"the Prefect server at {url} has no deployment {', '.join(stages)}; deploy the flows first: "
             "`python -m deployments.prefect_setup`"
         )
-
-
-@asynccontextmanager
-async def prefect_server() -> AsyncIterator[PrefectClient]:
-    """The Prefect server of this process' settings.
-
-    Raises:
-        NoServerError: there is none, or it does not answer.
-    """
-    url = get_current_settings().api.url
-    if not url:
-        raise NoServerError(None)
-    async with get_client() as client:
-        if await client.api_healthcheck() is not None:
-            raise NoServerError(url)
-        yield client
 
 
 async def deployed(client: PrefectClient, *, campaign: str = "") -> list[Deployed]:

@@ -16,7 +16,6 @@ from threading import Thread
 from typing import Any, Final
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.context import FlowRunContext, TaskRunContext
 from prefect.settings import PREFECT_API_URL
 
 from pushpull.db import database_now, reading, writing
@@ -24,7 +23,7 @@ from pushpull.ledger.provider_objects import forget, keep, made
 from pushpull.ledger.switches import Switches, follow, kept_value, set_switch, switches
 from pushpull.ledger.vocabulary import SwitchName
 from tasks.installation import Installation, installation, log
-from tasks.publish import impatient
+from tasks.publish import impatient, in_a_run
 from tasks.step import step
 from tasks.variables import write_variable
 
@@ -48,7 +47,7 @@ _UNTOLD: Final = ("prefect", "untold_switch")
 def read_switches() -> Switches:
     """How everything is set now; inside a flow run, after the Variables were copied into the ledger."""
     here = installation()
-    if _is_in_a_run():
+    if in_a_run():
         copy_variables(here)
     with reading(here.engine) as connection:
         return switches(connection)
@@ -147,7 +146,7 @@ class Refresher:
     def __init__(self, *, every: float = _EVERY) -> None:
         self._every = every
         self._next = time.monotonic() + every
-        self._here = installation() if _is_in_a_run() and PREFECT_API_URL.value() else None
+        self._here = installation() if in_a_run() and PREFECT_API_URL.value() else None
         self._context = copy_context()
         self._asking: Thread | None = None
 
@@ -167,10 +166,6 @@ class Refresher:
             copy_variables(self._here)
         except Exception as error:  # noqa: BLE001  # the database is busy or away: the drain itself will say so
             log.warning("the switches could not be copied", extra={"error": type(error).__name__})
-
-
-def _is_in_a_run() -> bool:
-    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
 def _read(client: SyncPrefectClient) -> dict[SwitchName, object]:

@@ -15,7 +15,7 @@ import pytest
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.exceptions import ObjectNotFound
 
-from deployments import schedules
+from deployments import deploying, prefect_api
 from deployments.deploying import deploy_all
 from pushpull.settings import Settings
 from tests.cli.conftest import CAMPAIGN, Command
@@ -78,7 +78,8 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
     async def reached() -> AsyncIterator[Kept]:
         yield server
 
-    monkeypatch.setattr(schedules, "prefect_server", reached)
+    for module in (prefect_api, deploying):
+        monkeypatch.setattr(module, "prefect_server", reached)
     return server
 
 

@@ -22,7 +22,8 @@ from content.campaign import Campaign, When, load_campaign
 from content.campaign.model import Planning
 from content.campaign.when import DayOffset, Weekday
 from deployments.orchestration import POOL, server_environment
-from deployments.schedules import NoServerError, NotDeployedError, apply, deployed, prefect_server
+from deployments.prefect_api import NoServerError, prefect_server
+from deployments.schedules import NotDeployedError, apply, deployed
 from deployments.timelines import Change, Deployed, Difference, differences, no_timeline, timeline_of
 from tests.content.conftest import CONTENT, EXAMPLE
 from tests.orchestra.processes import ROOT, Program, free_port, until
