@@ -49,3 +49,13 @@ section = Table(
     Column("url", Text),
     UniqueConstraint("item_id", "key"),
 )
+
+item_thread = Table(
+    "item_thread",
+    metadata,
+    # Where people talk about an item: a thread in Teams or Slack.
+    Column("item_id", ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("url", Text, nullable=False),  # https
+    Column("who", Text, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)

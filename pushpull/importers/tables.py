@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from pushpull.db import BigKey, UtcDateTime, metadata
+from pushpull.db import BigKey, Json, UtcDateTime, metadata
 
 import_run = Table(
     "import_run",
@@ -49,4 +49,43 @@ voided_statement = Table(
     Column("statement_id", String(36), primary_key=True),
     Column("voided_by", String(36), nullable=False),  # the id of the voiding statement
     Column("voided_at", UtcDateTime, nullable=False),
+)
+
+ingest_source = Table(
+    "ingest_source",
+    metadata,
+    # A system that may send us what it knows: course players, learning systems, identity providers.
+    Column("name", String(64), primary_key=True),  # its user name
+    Column("kind", String(16), nullable=False),  # SourceKind: xapi | webhook | scim
+    Column("secret_digest", String(64), nullable=False),  # SHA-256 of 256 random bits
+    Column("preset", String(64)),  # webhook: how its records are read
+    Column("made_by", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+xapi_statement = Table(
+    "xapi_statement",
+    metadata,
+    # Statements as a course player sent them, so that it can ask for them again.
+    Column("statement_id", String(36), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("stored_at", UtcDateTime, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("ix_xapi_statement_stored_at", "stored_at"),
+)
+
+xapi_document = Table(
+    "xapi_document",
+    metadata,
+    # What a course player keeps between sessions: bookmarks, profiles (xAPI part three, section 2.2).
+    Column("source", String(64), primary_key=True),
+    Column("resource", String(16), primary_key=True),  # state | activity | agent
+    Column("place", String(64), primary_key=True),  # SHA-256 over activity, agent and registration
+    Column("document_id", String(255), primary_key=True),
+    Column("content_type", String(255), nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), index=True),  # whose it is, where we know them
+    Column("updated_at", UtcDateTime, nullable=False),
 )

@@ -183,3 +183,139 @@ fold_cursor = Table(
     Column("activity_id", BigInteger, nullable=False),
     Column("as_of", UtcDateTime, nullable=False),
 )
+
+learner_choice = Table(
+    "learner_choice",
+    metadata,
+    # What learners decided about themselves on their page; no row: nothing was decided. Language, hour, format, goals
+    # and the "why" in their own words are declared facts of the profile.
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("paused_until", UtcDateTime),  # no nudges before; obligations still come
+    Column("wants_habit", Boolean, nullable=False, default=False, server_default="0"),  # the daily two-minute nudge
+    Column("rest_days", SmallInteger, nullable=False, default=96, server_default="96"),  # bit n: weekday n, Monday is 0
+    Column("wants_holds", Boolean, nullable=False, default=False, server_default="0"),  # entries in their calendar
+    Column("wants_recognition", Boolean, nullable=False, default=False, server_default="0"),  # named in public
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+queue_place = Table(
+    "queue_place",
+    metadata,
+    # The order a learner gave to their own queue; what is not here follows in the order of the ranking.
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("item_id", ForeignKey("item.id"), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)
+
+cue_plan = Table(
+    "cue_plan",
+    metadata,
+    # An if-then plan: "before I open my mail, I learn for two minutes".
+    Column("id", BigKey, primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("cue", String(32), nullable=False),  # Cue
+    Column("cue_text", Text),  # in the learner's words, where the cue is their own
+    Column("item_id", ForeignKey("item.id")),  # what to open; null: whatever is next
+    Column("at_minute", SmallInteger),  # minute of the local day at which the cue is about to come; null: no reminder
+    Column("weekdays", SmallInteger, nullable=False),  # bit n: weekday n, Monday is 0
+    Column("reminds", Boolean, nullable=False, default=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+calendar_hold = Table(
+    "calendar_hold",
+    metadata,
+    # A time for learning in somebody's calendar, at their own wish.
+    Column("id", BigKey, primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("plan_id", ForeignKey("cue_plan.id", ondelete="SET NULL")),
+    Column("item_id", ForeignKey("item.id")),
+    Column("transaction_id", String(64), nullable=False, unique=True),  # the same one never makes a second entry
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),  # HoldState
+    Column("event_id", Text),  # the calendar's own id
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Index("ix_calendar_hold_state", "state"),
+)
+
+review = Table(
+    "review",
+    metadata,
+    # What a learner thinks of an item they used: one per item, changed in place.
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("item_id", ForeignKey("item.id"), primary_key=True, index=True),
+    Column("rating", SmallInteger, nullable=False),  # 1..5
+    Column("body", Text),  # a few words; null: stars alone
+    Column("language", String(35)),
+    Column("state", String(16), nullable=False),  # ReviewState: of the words; stars always count unless hidden
+    Column("reason", Text),  # why it waits or is hidden
+    Column("decided_by", Text),
+    Column("decided_at", UtcDateTime),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_review_state", "state"),
+)
+
+review_ask = Table(
+    "review_ask",
+    metadata,
+    # That a learner was asked for their opinion of an item: at most once, whatever they did then.
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("item_id", ForeignKey("item.id"), primary_key=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+)
+
+share = Table(
+    "share",
+    metadata,
+    # A learner's own link to an item, to be passed on.
+    Column("id", BigKey, primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), nullable=False),
+    Column("item_id", ForeignKey("item.id"), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    UniqueConstraint("learner_id", "item_id"),
+)
+
+referral = Table(
+    "referral",
+    metadata,
+    # Who came by a share: the first share of an item that a learner followed, never their own.
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),  # who came
+    Column("item_id", ForeignKey("item.id"), primary_key=True),
+    Column("share_id", ForeignKey("share.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("came_at", UtcDateTime, nullable=False),
+)
+
+recognition = Table(
+    "recognition",
+    metadata,
+    # Thanks in public for effort, never for rank; only of those who agreed.
+    Column("id", BigKey, primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), nullable=False),
+    Column("campaign_id", ForeignKey("campaign.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(32), nullable=False),  # RecognitionKind
+    Column("amount", Integer),  # what the effort is counted in: days, colleagues
+    Column("earned_at", UtcDateTime, nullable=False),
+    Column("posted_at", UtcDateTime),  # in the channel; the wall shows it before
+    Column("post_state", String(16), nullable=False),  # PostState
+    Column("post_id", Text),
+    Column("hidden_by", Text),  # ops took it down
+    UniqueConstraint("learner_id", "campaign_id", "kind"),
+)
+
+champion = Table(
+    "champion",
+    metadata,
+    # Who was asked to vouch for a campaign, and what they answered.
+    Column("campaign_id", ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True),
+    Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
+    Column("score", Float, nullable=False),
+    Column("state", String(16), nullable=False),  # ChampionState
+    Column("invited_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    Column("ends_at", UtcDateTime),  # champions rotate
+)

@@ -66,3 +66,82 @@ class LifecycleKind(StrEnum):
     INVITED_AS_CHAMPION = "invited_as_champion"
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
+
+
+class FactKind(StrEnum):
+    """What the profile of a learner is made of."""
+
+    GOAL = "goal"
+    ASPIRATION = "aspiration"
+    NEED = "need"
+    FORMAT = "format"
+    BARRIER = "barrier"
+    WHY = "why"  # what for, in the learner's own words (mission R9)
+    LANGUAGE = "language"  # the one they chose themselves
+    HOUR = "hour"  # the local hour they chose themselves
+
+
+class FactSource(StrEnum):
+    """Who says so; the earlier one wins (mission R1)."""
+
+    DECLARED = "declared"
+    HR = "hr"
+    LEARNED = "learned"
+
+
+class Cue(StrEnum):
+    """What an if-then plan waits for (mission H3)."""
+
+    BEFORE_EMAIL = "before_email"
+    MEETING_ENDS_EARLY = "meeting_ends_early"
+    BETWEEN_CALLS = "between_calls"
+    AFTER_LUNCH = "after_lunch"
+    BEFORE_GOING_HOME = "before_going_home"
+    OWN = "own"
+
+
+class HoldState(StrEnum):
+    """What became of a time for learning that was wished for in a calendar."""
+
+    WANTED = "wanted"
+    MADE = "made"
+    UNCERTAIN = "uncertain"  # may be there; asked for again with the same transaction it is made once
+    REFUSED = "refused"
+    UNWANTED = "unwanted"  # to be taken out again
+    CANCELLED = "cancelled"
+
+
+class ReviewState(StrEnum):
+    """What others see of a review's words."""
+
+    PUBLISHED = "published"
+    HELD = "held"  # waits for ops
+    HIDDEN = "hidden"
+
+
+class RecognitionKind(StrEnum):
+    """Efforts that are thanked for; none of them compares people."""
+
+    FIRST_WEEK = "first_week"  # two minutes on three days of a week
+    CAME_BACK = "came_back"  # began again after a long silence
+    HELPED = "helped"  # colleagues started something they shared
+    FINISHED = "finished"  # everything the campaign asks for
+
+
+class PostState(StrEnum):
+    """What became of a post in a channel."""
+
+    WANTED = "wanted"
+    POSTING = "posting"
+    POSTED = "posted"
+    UNCERTAIN = "uncertain"  # may be there: never posted a second time
+    REFUSED = "refused"
+
+
+class ChampionState(StrEnum):
+    """Where somebody stands who was asked to vouch for a campaign."""
+
+    INVITED = "invited"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    ROTATED = "rotated"

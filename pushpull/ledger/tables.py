@@ -322,3 +322,58 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("why", Text),
 )
+
+fetch = Table(
+    "fetch",
+    metadata,
+    # Every opening of one of our links. Nothing else is changed by a GET, and a click is no more than this.
+    Column("id", BigKey, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(16), nullable=False),  # FetchKind: which kind of link
+    Column("reader", String(8), nullable=False),  # Reader: human | scanner | unknown
+    Column("why", String(32), nullable=False),  # the rule that says so
+    Column("token_id", String(32)),  # the link's own id
+    Column("learner_id", BigInteger),  # null under an agreement with the works council, and when the person is erased
+    Column("campaign_id", BigInteger),
+    Column("wave_id", BigInteger),
+    Column("rotation", SmallInteger),
+    Column("item_id", BigInteger),
+    Column("network", String(32), nullable=False),  # keyed hash of the address block it came from
+    Index("ix_fetch_learner_id_at", "learner_id", "at"),
+    Index("ix_fetch_network_at", "network", "at"),
+    Index("ix_fetch_wave_id", "wave_id"),
+)
+
+letter = Table(
+    "letter",
+    metadata,
+    # An e-mail that a person asked for themselves on a page: sent once per row, or not known to be.
+    Column("id", BigKey, primary_key=True),
+    Column("kind", String(16), nullable=False),  # LetterKind
+    Column("learner_id", BigInteger, nullable=False),
+    Column("campaign_id", BigInteger),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),  # LetterState
+    Column("settled_at", UtcDateTime),
+    Column("note", String(64)),
+    Index("ix_letter_learner_id_asked_at", "learner_id", "asked_at"),
+    Index("ix_letter_state", "state"),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    # That a person was erased, and nothing of who it was; keyed hashes keep them from being written to again.
+    Column("id", BigKey, primary_key=True),
+    Column("learner_id", BigInteger, nullable=False, unique=True),
+    Column("erased_at", UtcDateTime, nullable=False),
+    Column("who", String(16), nullable=False),  # learner | ops
+)
+
+erased_address = Table(
+    "erased_address",
+    metadata,
+    # HMAC(pepper, channel + normalised address): nothing is sent there again by mistake.
+    Column("digest", String(64), primary_key=True),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)

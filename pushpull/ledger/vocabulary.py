@@ -95,6 +95,8 @@ class Reason(StrEnum):
     RENDER_FAILED = "render_failed"
     NOT_APPROVED = "not_approved"  # over the cap of an approval
     DIVERTED = "diverted"  # a rehearsal sent it to somebody else
+    PAUSED_BY_LEARNER = "paused_by_learner"
+    RESTING = "resting"  # one of the learner's rest days, or today's two minutes are done
     # after a handover
     PROVIDER_REFUSED = "provider_refused"
     NOT_PROCESSED = "not_processed"
@@ -161,3 +163,40 @@ class CallbackState(StrEnum):
     IGNORED = "ignored"  # means nothing to us
     POISON = "poison"  # cannot be understood
     EXPIRED = "expired"  # an orphan nobody claimed for seven days
+
+
+class FetchKind(StrEnum):
+    """Which kind of link was opened."""
+
+    LANDING = "landing"
+    START = "start"  # the button that leads to the content
+    UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
+    SHARE = "share"
+    ACCOUNT = "account"
+    TRAP = "trap"  # a link nobody can see
+
+
+class Reader(StrEnum):
+    """Who opened a link, as far as can be told."""
+
+    HUMAN = "human"
+    SCANNER = "scanner"
+    UNKNOWN = "unknown"
+
+
+class LetterKind(StrEnum):
+    """E-mails that people ask for on a page."""
+
+    FRESH_LINK = "fresh_link"
+    YOUR_DATA = "your_data"  # the way to export and erase
+
+
+class LetterState(StrEnum):
+    """What became of such an e-mail."""
+
+    ASKED = "asked"
+    SENDING = "sending"
+    SENT = "sent"
+    UNCERTAIN = "uncertain"  # may have left: never sent again by itself
+    REFUSED = "refused"
