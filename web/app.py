@@ -19,14 +19,54 @@ from starlette.staticfiles import StaticFiles
 from channels.callbacks.keys import CallbackKeys
 from pushpull.migrations import current, is_behind
 from pushpull.settings import Settings
+from web import (
+    account,
+    branding,
+    choices,
+    fresh,
+    hooks,
+    landing,
+    moderation,
+    my_page,
+    outbox,
+    peers,
+    plans,
+    preferences,
+    scim,
+    sign_in,
+    teams,
+    unsubscribe,
+    xapi,
+)
 from web import callbacks as callback_routes
-from web import landing, outbox, preferences, unsubscribe
 from web.access_log import RedactTokens
 from web.guard import Guard
 from web.pages import STATIC, not_found, page
+from web.session import NotFromHereError, NoVisitError
 from web.site import Site, site_of
+from web.words import spoken_in, words_for
 
 _LOG = logging.getLogger(__name__)
+
+_ROUTES = (
+    branding,
+    landing,
+    fresh,
+    unsubscribe,
+    preferences,
+    my_page,
+    choices,
+    account,
+    plans,
+    peers,
+    sign_in,
+    teams,
+    moderation,
+    xapi,
+    scim,
+    hooks,
+    callback_routes,
+)
 
 
 def create_app(settings: Settings, engine: Engine, *, callbacks: CallbackKeys | None = None) -> FastAPI:
@@ -47,10 +87,8 @@ def create_app(settings: Settings, engine: Engine, *, callbacks: CallbackKeys | 
     app.add_route("/healthz", _lives, methods=["GET"])
     app.add_route("/readyz", _ready, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC))
-    app.include_router(landing.router)
-    app.include_router(unsubscribe.router)
-    app.include_router(preferences.router)
-    app.include_router(callback_routes.router)
+    for each in _ROUTES:
+        app.include_router(each.router)
     if settings.channels == "sandbox":
         app.include_router(outbox.router)
     logging.getLogger("uvicorn.access").addFilter(RedactTokens())
@@ -77,9 +115,15 @@ def _ready(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """Every page that is not there looks the same, whatever was asked for."""
     assert isinstance(error, HTTPException)
+    words = words_for(spoken_in(request.headers.get("accept-language", "")))
+    if isinstance(error, NoVisitError):
+        title, line = words("no_session_title"), words("no_session")
+        return page("message.html.j2", status=401, words=words, title=title, lines=[line])
+    if isinstance(error, NotFromHereError):
+        return page("message.html.j2", status=403, words=words, title=words("not_from_here"), lines=[])
     if error.status_code == 404:
         return not_found()
     return page("message.html.j2", status=error.status_code, words=None, title=error.detail, lines=[])

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from content.brand import Brand
 from web.words import Words
 
 _HERE = Path(__file__).parent
@@ -26,14 +27,17 @@ def _environment() -> Environment:
     )
 
 
-def page(template: str, *, status: int = 200, words: Words | None, **values: Any) -> Response:
+def page(
+    template: str, *, status: int = 200, words: Words | None, brand: Brand | None = None, **values: Any
+) -> Response:
     """A page.
 
     Args:
         template: its file.
         words: in the reader's language; None where nobody knows who reads.
+        brand: whose name and colours it has; None for none.
     """
-    text = _environment().get_template(template).render(words=words, **values)
+    text = _environment().get_template(template).render(words=words, brand=brand, **values)
     return HTMLResponse(text, status_code=status)
 
 

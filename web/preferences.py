@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -16,6 +14,7 @@ from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.preferences import Preferences, Switch, change_preferences, preferences, stop_everything
 from web.forms import Fields, read_form
 from web.pages import page
+from web.session import is_from_here
 from web.site import Site, claims_of, now, site_of
 from web.words import words_for
 
@@ -38,7 +37,7 @@ async def save(request: Request) -> Response:
     claims, has_expired = claims_of(request, Purpose.PREFERENCES)
     if has_expired:
         raise HTTPException(404)
-    if not _is_from_here(request, site.settings.base_url):
+    if not is_from_here(request):
         raise HTTPException(403, "Nothing was changed")
     return await run_in_threadpool(_save, site, claims, await read_form(request))
 
@@ -75,12 +74,3 @@ def _switches(values: list[str]) -> set[Switch]:
     """``email/learning`` as a switch; what names no channel is left out."""
     pairs = (value.partition("/") for value in values)
     return {(Channel(channel), family) for channel, _, family in pairs if channel in list(Channel) and family}
-
-
-def _is_from_here(request: Request, base_url: str) -> bool:
-    """Whether a form came from our own page. Our pages send no referrer, so browsers say "null" or nothing."""
-    origin = request.headers.get("origin", "null")
-    if origin == "null":
-        return True
-    own = urlsplit(base_url)
-    return origin == f"{own.scheme}://{own.netloc}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
@@ -23,6 +24,12 @@ class Site:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signer", LinkSigner.of(self.settings))
+
+    @property
+    def origin(self) -> str:
+        """The site as browsers name it in ``Origin``."""
+        own = urlsplit(self.settings.base_url)
+        return f"{own.scheme}://{own.netloc}"
 
 
 def site_of(request: Request) -> Site:

@@ -1,156 +1,102 @@
-"""What the pages say, in the languages that messages are written in."""
+"""What the pages say, in the languages that messages are written in.
+
+The words are data: ``locale/<area>.yaml`` has the words of one area of pages, an entry each, every entry in every
+language. ``core`` is there on all pages.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from ruamel.yaml import YAML
+
+FOLDER: Final = Path(__file__).parent / "locale"
+#: The first is the last resort.
+LANGUAGES: Final = ("en", "de", "fr", "es")
+_BRACES = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True, slots=True)
+class WordsError(ValueError):
+    """A file of words is not complete; the text names the file, the entry and what it lacks."""
+
+
 class Words:
-    """The words of one language; braces are filled in.
+    """The words of one language.
 
     Args:
-        language: BCP 47.
-        channels: names of channels as in "by …"; ``*`` stands for all.
+        language: one of :data:`LANGUAGES`.
+        texts: by key; braces are filled in.
     """
 
-    language: str
-    channels: dict[str, str]
-    all_families: str
-    start: str
-    carry_on: str
-    stopped_at: str
-    minutes: str
-    expired: str
-    nothing_open: str
-    preferences: str
-    ask_title: str
-    ask: str
-    unsubscribe: str
-    done_title: str
-    done: str
-    choose_title: str
-    choose: str
-    obligations: str
-    topic: str
-    save: str
-    saved: str
-    stop_everything: str
-    no_switches: str
+    def __init__(self, language: str, texts: Mapping[str, str]) -> None:
+        self.language = language
+        self._texts = texts
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """An entry with its braces filled in; it is plain text, and escaped where a page shows it.
+
+        Raises:
+            KeyError: there is no such entry, or a brace is not filled.
+        """
+        return self._texts[key].format(**values)
+
+    def counted(self, key: str, count: int, /, **values: object) -> str:
+        """The entry ``key`` for ``{n}`` of something; ``key_one`` where it is one."""
+        return self(f"{key}_one" if count == 1 else key, n=count, **values)
 
     def channel(self, name: str) -> str:
-        """A channel's name."""
-        return self.channels.get(name, name)
+        """A channel's name; ``*`` stands for all."""
+        return self._texts.get(f"channel_{'any' if name == '*' else name}", name)
 
     def family(self, name: str) -> str:
         """A family of messages as people read it."""
-        return self.all_families if name == "*" else name.replace("-", " ").replace("_", " ")
+        return self("all_families") if name == "*" else name.replace("-", " ").replace("_", " ")
 
 
-_ENGLISH = Words(
-    language="en",
-    channels={"email": "E‑mail", "teams": "Teams", "slack": "Slack", "sms": "Text message", "*": "All channels"},
-    all_families="all messages",
-    start="Start",
-    carry_on="Carry on",
-    stopped_at="You were here: {place}",
-    minutes="{n} min",
-    expired="This link is an older one. It now leads to what is open today.",
-    nothing_open="There is nothing to open here right now. The next message brings a new link.",
-    preferences="Which messages would you like?",
-    ask_title="Unsubscribe?",
-    ask="You will get no more messages of this kind: {family} · {channel}",
-    unsubscribe="Unsubscribe",
-    done_title="You are unsubscribed",
-    done="You will get no more messages of this kind: {family} · {channel}",
-    choose_title="Your messages",
-    choose="Choose what reaches you, and where.",
-    obligations="Messages about obligations, such as required trainings, still reach you.",
-    topic="Topic",
-    save="Save",
-    saved="Saved.",
-    stop_everything="Stop all of them",
-    no_switches="There are no messages to choose from yet.",
-)
-_GERMAN = Words(
-    language="de",
-    channels={"email": "E‑Mail", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Alle Kanäle"},
-    all_families="alle Nachrichten",
-    start="Los geht’s",
-    carry_on="Weitermachen",
-    stopped_at="Hier waren Sie: {place}",
-    minutes="{n} Min.",
-    expired="Dieser Link ist schon älter. Er führt jetzt zu dem, was heute offen ist.",
-    nothing_open="Hier gibt es gerade nichts zu öffnen. Die nächste Nachricht bringt einen neuen Link.",
-    preferences="Welche Nachrichten möchten Sie?",
-    ask_title="Abmelden?",
-    ask="Sie erhalten dann keine Nachrichten dieser Art mehr: {family} · {channel}",
-    unsubscribe="Abmelden",
-    done_title="Sie sind abgemeldet",
-    done="Sie erhalten keine Nachrichten dieser Art mehr: {family} · {channel}",
-    choose_title="Ihre Nachrichten",
-    choose="Wählen Sie, was Sie erreicht, und wo.",
-    obligations="Nachrichten zu Pflichten, etwa vorgeschriebenen Schulungen, erhalten Sie weiterhin.",
-    topic="Thema",
-    save="Speichern",
-    saved="Gespeichert.",
-    stop_everything="Alle abbestellen",
-    no_switches="Noch gibt es keine Nachrichten zur Auswahl.",
-)
-_FRENCH = Words(
-    language="fr",
-    channels={"email": "E‑mail", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Tous les canaux"},
-    all_families="tous les messages",
-    start="Commencer",
-    carry_on="Reprendre",
-    stopped_at="Vous en étiez ici : {place}",
-    minutes="{n} min",
-    expired="Ce lien est plus ancien. Il mène maintenant à ce qui est ouvert aujourd’hui.",
-    nothing_open="Il n’y a rien à ouvrir ici pour le moment. Le prochain message apportera un nouveau lien.",
-    preferences="Quels messages souhaitez-vous ?",
-    ask_title="Se désabonner ?",
-    ask="Vous ne recevrez plus de messages de ce type : {family} · {channel}",
-    unsubscribe="Se désabonner",
-    done_title="Vous êtes désabonné",
-    done="Vous ne recevrez plus de messages de ce type : {family} · {channel}",
-    choose_title="Vos messages",
-    choose="Choisissez ce qui vous parvient, et où.",
-    obligations="Les messages sur vos obligations, comme les formations requises, vous parviennent toujours.",
-    topic="Thème",
-    save="Enregistrer",
-    saved="Enregistré.",
-    stop_everything="Tout arrêter",
-    no_switches="Il n’y a pas encore de messages à choisir.",
-)
-_SPANISH = Words(
-    language="es",
-    channels={"email": "Correo", "teams": "Teams", "slack": "Slack", "sms": "SMS", "*": "Todos los canales"},
-    all_families="todos los mensajes",
-    start="Empezar",
-    carry_on="Continuar",
-    stopped_at="Te quedaste aquí: {place}",
-    minutes="{n} min",
-    expired="Este enlace ya es antiguo. Ahora lleva a lo que está abierto hoy.",
-    nothing_open="Ahora mismo no hay nada que abrir aquí. El próximo mensaje traerá un enlace nuevo.",
-    preferences="¿Qué mensajes quieres recibir?",
-    ask_title="¿Darte de baja?",
-    ask="No recibirás más mensajes de este tipo: {family} · {channel}",
-    unsubscribe="Darme de baja",
-    done_title="Te has dado de baja",
-    done="No recibirás más mensajes de este tipo: {family} · {channel}",
-    choose_title="Tus mensajes",
-    choose="Elige qué te llega y dónde.",
-    obligations="Los mensajes sobre obligaciones, como la formación requerida, te seguirán llegando.",
-    topic="Tema",
-    save="Guardar",
-    saved="Guardado.",
-    stop_everything="Dejar de recibir todos",
-    no_switches="Todavía no hay mensajes que elegir.",
-)
+def words_for(language: str, *areas: str) -> Words:
+    """The words for a learner's language (BCP 47), by its first part; English where there are none.
 
-_LANGUAGES = {words.language: words for words in (_ENGLISH, _GERMAN, _FRENCH, _SPANISH)}
+    Args:
+        areas: of pages, beside ``core``.
+
+    Raises:
+        WordsError: a file is not complete.
+    """
+    spoken = language.lower().replace("_", "-").partition("-")[0]
+    return _words(spoken if spoken in LANGUAGES else LANGUAGES[0], areas)
 
 
-def words_for(language: str) -> Words:
-    """The words for a learner's language (BCP 47), by its first part; English where there are none."""
-    return _LANGUAGES.get(language.lower().replace("_", "-").partition("-")[0], _ENGLISH)
+def spoken_in(accept_language: str) -> str:
+    """The first of our languages that a browser asks for (RFC 9110, section 12.5.4); empty when it asks for none."""
+    wishes = []
+    for place, part in enumerate(accept_language[:500].split(",")):
+        tag, _, weight = part.strip().partition(";")
+        quality = re.fullmatch(r"\s*q=(0(?:\.\d{1,3})?|1(?:\.0{1,3})?)\s*", weight)
+        if not weight or quality:
+            wishes.append((-float(quality[1]) if quality else -1.0, place, tag.lower().partition("-")[0]))
+    return next((tag for weight, _, tag in sorted(wishes) if weight and tag in LANGUAGES), "")
+
+
+@lru_cache
+def _words(language: str, areas: tuple[str, ...]) -> Words:
+    texts: dict[str, str] = {}
+    for area in ("core", *areas):
+        texts.update({key: entry[language] for key, entry in _entries(area).items()})
+    return Words(language, texts)
+
+
+@lru_cache
+def _entries(area: str) -> Mapping[str, Mapping[str, str]]:
+    path = FOLDER / f"{area}.yaml"
+    entries: dict[str, dict[str, str]] = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    for key, entry in entries.items():
+        where = f"{path.name}: {key}"
+        if lacking := [language for language in LANGUAGES if not str(entry.get(language) or "").strip()]:
+            raise WordsError(f"{where} lacks {', '.join(lacking)}")
+        if len({frozenset(_BRACES.findall(entry[language])) for language in LANGUAGES}) > 1:
+            raise WordsError(f"{where} has other braces in one language than in another")
+    return entries

@@ -42,14 +42,24 @@ _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Purpose(StrEnum):
-    """What a link is for; the value is the path it lives under."""
+    """What a token is for; the value is the path that its link lives under."""
 
     LANDING = "l"
     UNSUBSCRIBE = "u"
     PREFERENCES = "p"
+    SHARE = "s"
+    ACCOUNT = "a"
+    SESSION = "session"  # never in a link: what a browser keeps after it opened one
 
 
-_NUMBER: Final = {Purpose.LANDING: 1, Purpose.UNSUBSCRIBE: 2, Purpose.PREFERENCES: 3}
+_NUMBER: Final = {
+    Purpose.LANDING: 1,
+    Purpose.UNSUBSCRIBE: 2,
+    Purpose.PREFERENCES: 3,
+    Purpose.SHARE: 4,
+    Purpose.ACCOUNT: 5,
+    Purpose.SESSION: 6,
+}
 _PURPOSE: Final = {number: purpose for purpose, number in _NUMBER.items()}
 
 
@@ -67,11 +77,12 @@ class Claims:
 
     Args:
         purpose: what it opens.
-        learner_id: whose link it is.
+        learner_id: whose link it is; 0 for a share, which is anybody's.
         jti: the token's own id, hex; the same for the same claims.
         expires_at: None when the link does not expire.
         campaign_id, item_id, wave_id, rotation: which delivery carried a landing link, and the item it leads to.
         channel, family: what an unsubscribe link opts out of; ``*`` stands for all.
+        share_id: which share was passed on.
     """
 
     purpose: Purpose
@@ -84,6 +95,7 @@ class Claims:
     rotation: int | None = None
     channel: str | None = None
     family: str | None = None
+    share_id: int | None = None
 
 
 class LinkError(Exception):
@@ -181,6 +193,7 @@ class LinkSigner:
         self._making = _seals(secret)
         self._reading = [self._making, *([_seals(previous)] if previous else [])]
         self._landing = self._making[Purpose.LANDING]
+        self._form_keys = [_form_key(each) for each in (secret, previous) if each]
 
     @classmethod
     def of(cls, settings: Settings) -> LinkSigner:
@@ -207,15 +220,7 @@ class LinkSigner:
             item_id: the item it leads to; None leads to the campaign's current one.
             expires: at most :data:`LANDING_LIFETIME` after the delivery's own date; aware.
         """
-        claims = _LANDING.pack(
-            int(expires.timestamp()),
-            learner_id,
-            campaign_id,
-            item_id or 0,
-            wave_id >> 32,
-            wave_id & 0xFFFFFFFF,
-            rotation,
-        )
+        claims = _packed(learner_id, campaign_id, item_id, wave_id, rotation, expires)
         return f"{self._base_url}/l/{self._landing.token(claims)}"
 
     def unsubscribe_url(self, learner_id: int, channel: Channel | str, family: str) -> str:
@@ -226,6 +231,36 @@ class LinkSigner:
     def preferences_url(self, learner_id: int) -> str:
         """The learner's own preference page; it does not expire."""
         return f"{self._base_url}/p/{self._making[Purpose.PREFERENCES].token(_SUBJECT.pack(0, learner_id))}"
+
+    def share_url(self, share_id: int) -> str:
+        """A learner's own link to an item, for others; it does not expire, and names nobody."""
+        return f"{self._base_url}/s/{self._making[Purpose.SHARE].token(_SUBJECT.pack(0, share_id))}"
+
+    def account_url(self, learner_id: int, expires: datetime) -> str:
+        """The way to everything that is kept of a learner, and to erasing it: only for a short while."""
+        claims = _SUBJECT.pack(int(expires.timestamp()), learner_id)
+        return f"{self._base_url}/a/{self._making[Purpose.ACCOUNT].token(claims)}"
+
+    def session_token(self, claims: Claims, expires: datetime) -> str:
+        """What a browser keeps after it opened the link of these claims."""
+        packed = _packed(
+            claims.learner_id,
+            claims.campaign_id or 0,
+            claims.item_id,
+            claims.wave_id or 0,
+            claims.rotation or 0,
+            expires,
+        )
+        return self._making[Purpose.SESSION].token(packed)
+
+    def form_token(self, session: str) -> str:
+        """What every form of a session carries, so that no other site can send one."""
+        return _form_token(self._form_keys[0], session)
+
+    def is_form_token(self, session: str, given: str) -> bool:
+        """Whether a form belongs to the session."""
+        offered = given.encode(errors="replace")
+        return any(hmac.compare_digest(_form_token(key, session).encode(), offered) for key in self._form_keys)
 
     def read(self, token: str, purpose: Purpose, now: datetime) -> Claims:
         """What a token says.
@@ -260,6 +295,21 @@ class LinkSigner:
         raise LinkError(Fault.FORGED)
 
 
+def _form_key(secret: str) -> bytes:
+    return hkdf(secret.encode(), salt=b"pushpull link", info=f"v{_VERSION} form".encode(), length=32)
+
+
+def _form_token(key: bytes, session: str) -> str:
+    return _encoded(hmac.digest(key, session.encode(errors="replace"), "sha256"))
+
+
+def _packed(
+    learner_id: int, campaign_id: int, item_id: int | None, wave_id: int, rotation: int, expires: datetime
+) -> bytes:
+    until = int(expires.timestamp())
+    return _LANDING.pack(until, learner_id, campaign_id, item_id or 0, wave_id >> 32, wave_id & 0xFFFFFFFF, rotation)
+
+
 def _seals(secret: str) -> dict[Purpose, _Seal]:
     ikm = secret.encode()
     key_id = int.from_bytes(hkdf(ikm, salt=b"pushpull link", info=b"key id", length=2), "big")
@@ -286,19 +336,21 @@ def _decoded(token: str) -> bytes:
 
 def _claims(purpose: Purpose, shown: bytes, jti: str) -> Claims:
     """Claims whose tag was ours: their form is sure."""
-    if purpose is Purpose.LANDING:
+    if purpose in (Purpose.LANDING, Purpose.SESSION):
         expires, learner_id, campaign_id, item_id, wave_high, wave_low, rotation = _LANDING.unpack(shown)
         return Claims(
             purpose=purpose,
             learner_id=learner_id,
             jti=jti,
             expires_at=_instant(expires),
-            campaign_id=campaign_id,
+            campaign_id=campaign_id or None,
             item_id=item_id or None,
-            wave_id=wave_high << 32 | wave_low,
+            wave_id=wave_high << 32 | wave_low or None,
             rotation=rotation,
         )
     expires, learner_id = _SUBJECT.unpack_from(shown)
+    if purpose is Purpose.SHARE:
+        return Claims(purpose=purpose, learner_id=0, jti=jti, expires_at=_instant(expires), share_id=learner_id)
     channel, _, family = shown[_SUBJECT.size :].decode().partition("/")
     return Claims(
         purpose=purpose,

@@ -122,6 +122,29 @@ class Settings(BaseSettings):
     cost_slack: Decimal = Field(Decimal(0), description="What one Slack message costs; 0: no price is known.", ge=0)
     currency: str = Field("EUR", description="Currency of these prices, e.g. EUR.", pattern=r"^[A-Z]{3}$")
 
+    works_council: bool = Field(
+        False,
+        description="An agreement with the works council holds: whose click it was is never kept, only how many.",
+    )
+    erasure_pepper: SecretStr | None = Field(
+        None,
+        description="Secret under which addresses of erased people stay blocked; never change it. Empty: link_key's.",
+        min_length=16,
+    )
+    oidc_issuer: str = Field(
+        "", description="Sign-in of managers, sponsors and ops: issuer of the company's OpenID provider; empty: none."
+    )
+    oidc_client_id: str = Field("", description="Sign-in: id of our client at the provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Sign-in: secret of our client at the provider.")
+    oidc_groups_claim: str = Field("groups", description="Sign-in: claim that lists the groups a person is in.")
+    oidc_sponsor_group: str = Field(
+        "", description="Sign-in: group whose members see the sponsor's pages; empty: nobody."
+    )
+    oidc_ops_group: str = Field("", description="Sign-in: group whose members moderate reviews; empty: nobody.")
+    recognition_channel: str = Field(
+        "", description="Teams channel for public thanks, 19:…@thread.tacv2; empty: they stay on the wall."
+    )
+
     sendgrid_api_key: SecretStr | None = Field(
         None, description="E-mail: API key with the scopes of docs/channels.md; begins with SG."
     )
@@ -220,7 +243,16 @@ class Settings(BaseSettings):
             raise ValueError("SendGrid plans no mail less than 15 minutes ahead; write 0, or 16 and more")
         return value
 
-    @field_validator("sendgrid_url", "twilio_url", "slack_url", "login_url", "graph_url", "bot_url", "teams_openid_url")
+    @field_validator(
+        "sendgrid_url",
+        "twilio_url",
+        "slack_url",
+        "login_url",
+        "graph_url",
+        "bot_url",
+        "teams_openid_url",
+        "oidc_issuer",
+    )
     @classmethod
     def _secrets_travel_encrypted(cls, value: str) -> str:
         return checked_address(value)
