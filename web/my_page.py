@@ -1,4 +1,4 @@
-"""A learner's own page: why they are here, the one thing that is next, their queue, today's two minutes, what came of it."""
+"""A learner's own page: why they are here, what is next, the queue, today's two minutes, what came of it."""
 
 from __future__ import annotations
 

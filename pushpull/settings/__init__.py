@@ -137,9 +137,7 @@ class Settings(BaseSettings):
     oidc_client_id: str = Field("", description="Sign-in: id of our client at the provider.")
     oidc_client_secret: SecretStr | None = Field(None, description="Sign-in: secret of our client at the provider.")
     oidc_groups_claim: str = Field("groups", description="Sign-in: claim that lists the groups a person is in.")
-    oidc_sponsor_group: str = Field(
-        "", description="Sign-in: group whose members see the sponsor's pages; empty: nobody."
-    )
+    oidc_sponsor_group: str = Field("", description="Sign-in: group that sees the sponsor's pages; empty: nobody.")
     oidc_ops_group: str = Field("", description="Sign-in: group whose members moderate reviews; empty: nobody.")
     recognition_channel: str = Field(
         "", description="Teams channel for public thanks, 19:…@thread.tacv2; empty: they stay on the wall."
@@ -243,19 +241,15 @@ class Settings(BaseSettings):
             raise ValueError("SendGrid plans no mail less than 15 minutes ahead; write 0, or 16 and more")
         return value
 
-    @field_validator(
-        "sendgrid_url",
-        "twilio_url",
-        "slack_url",
-        "login_url",
-        "graph_url",
-        "bot_url",
-        "teams_openid_url",
-        "oidc_issuer",
-    )
+    @field_validator("sendgrid_url", "twilio_url", "slack_url", "login_url", "graph_url", "bot_url", "teams_openid_url")
     @classmethod
     def _secrets_travel_encrypted(cls, value: str) -> str:
         return checked_address(value)
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _sign_in_is_encrypted(cls, value: str) -> str:
+        return checked_address(value) if value else ""
 
     @model_validator(mode="after")
     def _can_really_send(self) -> Settings:
