@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
 from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from pushpull.learners.tables import learner
 from pushpull.ledger.tables import campaign
 from web.branding import brand_of
 from web.pages import page
-from web.session import NoVisitError, Visitor
+from web.session import FORM_TOKEN, NoVisitError, Visitor
 from web.site import Site, site_of
 from web.words import Words, words_for
 
@@ -51,12 +52,16 @@ class Frame:
         """The words of this learner's pages."""
         return words_for(self.language, *areas)
 
+    def form_token(self) -> Markup:
+        """The hidden field that every form of this visit carries."""
+        return Markup('<input type="hidden" name="{}" value="{}">').format(FORM_TOKEN, self.visitor.form_token)
+
     def page(self, template: str, *areas: str, here: str, status: int = 200, **values: Any) -> Response:
         """One of the learner's pages.
 
         Args:
-            template: its file; it extends ``visit.html.j2``, which gives every form its hidden token by the macro
-                ``form_token()``.
+            template: its file; it extends ``visit.html.j2``, and every form in it says ``{{ form_token() }}``,
+                which is its hidden token.
             areas: whose words it uses, beside ``core``.
             here: the address in :data:`NAVIGATION` it belongs to.
             values: what it shows; ``frame`` is this.
@@ -68,6 +73,7 @@ class Frame:
             words=words,
             brand=self.brand,
             frame=self,
+            form_token=self.form_token,
             here=here,
             navigation=NAVIGATION,
             **values,
