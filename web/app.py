@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from channels.callbacks.keys import CallbackKeys
@@ -44,6 +44,7 @@ from web.guard import Guard
 from web.pages import STATIC, not_found, page
 from web.session import NotFromHereError, NoVisitError
 from web.site import Site, site_of
+from web.staff import NeedsSignIn
 from web.words import spoken_in, words_for
 
 _LOG = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ def _ready(request: Request) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """Every page that is not there looks the same, whatever was asked for."""
     assert isinstance(error, HTTPException)
+    if isinstance(error, NeedsSignIn):
+        return RedirectResponse(f"/sign-in?to={error.page}", status_code=303)
     words = words_for(spoken_in(request.headers.get("accept-language", "")))
     if isinstance(error, NoVisitError):
         title, line = words("no_session_title"), words("no_session")
