@@ -157,11 +157,22 @@ class ImportRun:
         """Keep changes for the report, up to as many as were asked for."""
         self.report.examples += changes[: self.examples_wanted]
 
-    def flush(self) -> None:
-        """Write the quarantine so far."""
-        if self._quarantined:
-            self.connection.execute(insert(quarantine), self._quarantined)
-            self._quarantined = []
+    @property
+    def run_id(self) -> int:
+        """Its row."""
+        return self._run_id
+
+    def flush(self, *, after: int = 0, at_most: int | None = None) -> None:
+        """Write the quarantine so far.
+
+        Args:
+            after: so many rows were there before this run's first one.
+            at_most: no more lines than these; None: all.
+        """
+        lines = [{**line, "row_number": line["row_number"] + after} for line in self._quarantined[:at_most]]
+        if lines:
+            self.connection.execute(insert(quarantine), lines)
+        self._quarantined = []
 
 
 @contextmanager
