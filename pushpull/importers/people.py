@@ -2,6 +2,7 @@
 
 A file of people is the word of HR: the columns it has replace what is stored, an empty cell included; the columns it
 does not have are left alone. People whom it does not mention stay as they are; leaving is said by ``active``.
+Two words are stronger than HR's: a language that learners chose themselves stays theirs, and who was erased stays so.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, delete, func, select, tuple_
+from sqlalchemy import BigInteger, Column, ColumnElement, case, delete, func, select, tuple_
 
 from pushpull.importers.fields import FIELDS, Target
 from pushpull.importers.occurrences import Occurrences
 from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import ImportRun
 from pushpull.importers.sides import SideSet
-from pushpull.importers.staging import Merge, Stage, chunks, take_in, take_new
+from pushpull.importers.staging import Columns, Merge, Stage, chunks, take_in, take_new
 from pushpull.learners.consent import draw_for
+from pushpull.learners.declared import chose_language, keep_what_hr_says
 from pushpull.learners.lists import in_texts
 from pushpull.learners.tables import learner, learner_identity, learner_tag
+from pushpull.ledger.erased import erased_columns, has_any
 
 #: More leavers than this share of the active learners must be confirmed (security: CSV in).
 LEAVERS_TO_CONFIRM = 0.2
@@ -59,10 +62,13 @@ class PeopleWriter:
         run: the import.
         names: the fields that the file fills.
         confirmed: whether a person confirmed that many leave.
+        peppers: under which erased people are known, see :func:`pushpull.ledger.erased.peppers_of`.
     """
 
-    def __init__(self, run: ImportRun, names: Sequence[str], *, confirmed: bool) -> None:
+    def __init__(self, run: ImportRun, names: Sequence[str], *, confirmed: bool, peppers: Sequence[bytes]) -> None:
         self._run = run
+        self._peppers = peppers if has_any(run.connection) else ()
+        self._says_language = "preferred_language" in names
         self._confirmed = confirmed
         self._occurrences = Occurrences()
         connection = run.connection
@@ -99,7 +105,11 @@ class PeopleWriter:
         self._merge = Merge(
             learner,
             keys=("external_id",),
-            rules={name: take_new for name in _COLUMNS if name in names and name != "external_id"},
+            rules={
+                name: _take_unless_chosen if name == "preferred_language" else take_new
+                for name in _COLUMNS
+                if name in names and name != "external_id"
+            },
             on_insert={"draw": self._stage.table.c.draw, "created_at": run.now},
             on_change={"updated_at": run.now},
         )
@@ -111,7 +121,7 @@ class PeopleWriter:
             values["row_number"] = row_number
             values["occurrence"] = occurrence
             values["draw"] = draw_for(values["external_id"])
-        rows = [values for _, values in batch]
+        rows = self._without_erased([values for _, values in batch])
         identities = self._claims(rows)
         rows = [row for row in rows if row["row_number"] in identities]
         self._stage.load(rows)
@@ -133,6 +143,19 @@ class PeopleWriter:
             also_differs=[side.differs(self._stage.table) for side in self._sides()],
             beside=self._write_sides,
         )
+        if self._says_language:
+            said = select(self._stage.table).where(self._stage.table.c.occurrence == 1).subquery("said")
+            keep_what_hr_says(self._run.connection, said, at=self._run.now)
+
+    def _without_erased(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of people who may be taken in; the others are refused."""
+        if not self._peppers:
+            return rows
+        by = erased_columns(self._run.connection, rows, self._peppers)
+        for row, column in zip(rows, by, strict=True):
+            if column is not None:
+                self._run.refuse(row["row_number"], Refused(Refusal.ERASED, field=column))
+        return [row for row, column in zip(rows, by, strict=True) if column is None]
 
     def _sides(self) -> list[SideSet]:
         return [self._identities] if self._tags is None else [self._identities, self._tags]
@@ -237,6 +260,11 @@ class PeopleWriter:
                     .where(learner_identity.c.kind == of_kind, in_texts(learner_identity.c.value, some))
                 ).all()
         return [((kind, value), key, active) for kind, value, key, active in found]
+
+
+def _take_unless_chosen(new: Columns, stored: Columns, name: str) -> ColumnElement[Any]:
+    """The file has the last word, unless the learner has spoken."""
+    return case((chose_language(stored["id"]), stored[name]), else_=new[name])
 
 
 def _leaves(row: Mapping[str, Any] | None) -> bool:

@@ -34,6 +34,7 @@ class Refusal(StrEnum):
     REPEATED_KEY = "repeated_key"  # the same key earlier in the file, with other values
     EMAIL_TAKEN = "email_taken"
     IDENTITY_TAKEN = "identity_taken"
+    ERASED = "erased"  # the person was erased and stays it, until ops take them in again: pushpull learner readmit
     # xAPI
     INVALID_JSON = "invalid_json"
     INVALID_STATEMENT = "invalid_statement"

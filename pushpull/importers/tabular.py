@@ -25,6 +25,8 @@ from pushpull.importers.records import EVENT_FIELDS, ProgressWriter
 from pushpull.importers.refusals import Refused
 from pushpull.importers.runs import ImportReport, ImportRun, OnProgress, importing
 from pushpull.importers.staging import BATCH
+from pushpull.ledger.erased import peppers_of
+from pushpull.settings import settings
 
 _PEOPLE = (Target.PEOPLE,)
 _CATALOGUE = (Target.SECTIONS, Target.ITEMS)
@@ -72,6 +74,7 @@ def import_people(
     dry_run: bool = False,
     confirmed: bool = False,
     on_progress: OnProgress | None = None,
+    peppers: Sequence[bytes] | None = None,
 ) -> ImportReport:
     """Import people from a CSV file.
 
@@ -84,6 +87,7 @@ def import_people(
         dry_run: do everything, report it with examples, and roll back.
         confirmed: many people may leave.
         on_progress: called after each batch with the rows done and about how many there are.
+        peppers: under which erased people are known; None: those of this process's settings.
 
     Raises:
         SourceError: the file cannot be read as a whole.
@@ -93,7 +97,8 @@ def import_people(
     job = _job(source, preset, params or {}, _PEOPLE)
 
     def writer(run: ImportRun) -> _Writer:
-        return PeopleWriter(run, job.mapper.names, confirmed=confirmed)
+        keys = peppers_of(settings()) if peppers is None else peppers
+        return PeopleWriter(run, job.mapper.names, confirmed=confirmed, peppers=keys)
 
     return _run(engine, "people", job, writer, now=now, dry_run=dry_run, window=None, on_progress=on_progress)
 

@@ -79,6 +79,7 @@ class FactKind(StrEnum):
     WHY = "why"  # what for, in the learner's own words (mission R9)
     LANGUAGE = "language"  # the one they chose themselves
     HOUR = "hour"  # the local hour they chose themselves
+    HR_LANGUAGE = "hr_language"  # what HR says, kept beside the learner's own choice until that is withdrawn
 
 
 class FactSource(StrEnum):
