@@ -1,43 +1,31 @@
-"""A small driver of headless Chromium over the DevTools protocol: open a page, wait for words, click on them, draw it.
-
-https://chromedevtools.github.io/devtools-protocol/
-"""
+"""The machine's Chromium, driven by Playwright. It speaks to this machine alone."""
 
 from __future__ import annotations
 
-import base64
 import json
+import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import count
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from websockets.sync.client import ClientConnection, connect
+from playwright.sync_api import Browser, Locator, sync_playwright
+from playwright.sync_api import Page as Tab
 
-_COMMAND = (
-    "--headless=new",
+#: Debian's, and what others call it; Playwright's own downloads are not used.
+PROGRAM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
     "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--no-first-run",
-    "--hide-scrollbars",
-    "--remote-debugging-port=0",
 )
-#: The smallest visible element that says exactly these words, or has them as its label.
-_FIND = """
-(words => {
-  const said = e => (e.innerText || e.value || e.getAttribute('aria-label') || '').trim();
-  const shown = e => { const box = e.getBoundingClientRect(); return box.width > 0 && box.height > 0; };
-  const found = [...document.querySelectorAll('button, a, [role], label, input, li, span, div, p, td, h1, h2, h3')]
-    .filter(e => said(e) === words && shown(e));
-  return found.at(-1) || null;
-})(%s)
-"""
 
 
 class NotShownError(AssertionError):
@@ -48,36 +36,18 @@ class NotShownError(AssertionError):
 
 
 class Page:
-    """One tab."""
+    """One tab, spoken to in words."""
 
-    def __init__(self, line: ClientConnection) -> None:
-        self._line, self._numbers = line, count(1)
-
-    def ask(self, method: str, **parameters: Any) -> Any:
-        """Send a command; its result.
-
-        Raises:
-            RuntimeError: Chromium refused.
-        """
-        number = next(self._numbers)
-        self._line.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(self._line.recv(timeout=60))
-            if answer.get("id") == number:
-                if "error" in answer:
-                    raise RuntimeError(f"{method}: {answer['error']}")
-                return answer["result"]
+    def __init__(self, tab: Tab) -> None:
+        self._tab = tab
 
     def run(self, script: str) -> Any:
         """What a JavaScript expression comes to."""
-        result = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        if "exceptionDetails" in result:
-            raise RuntimeError(str(result["exceptionDetails"].get("exception", result["exceptionDetails"])))
-        return result["result"].get("value")
+        return self._tab.evaluate(script)
 
     def open(self, url: str, *words: str) -> None:
         """Go to an address and wait for words on its page."""
-        self.ask("Page.navigate", url=url)
+        self._tab.goto(url, wait_until="commit")
         for each in words:
             self.wait_for(each)
 
@@ -95,33 +65,29 @@ class Page:
         while words not in self.says():
             if time.monotonic() > give_up:
                 raise NotShownError(words, self.says())
-            time.sleep(0.2)
+            self._tab.wait_for_timeout(200)
 
     def click(self, words: str, *, seconds: float = 30) -> None:
-        """Click on what says exactly these words, or is labelled with them."""
-        self._click(_FIND % json.dumps(words), words, seconds)
+        """Click on the last visible element that says exactly these words, or is labelled with them."""
+        exactly = re.compile(rf"^\s*{re.escape(words)}\s*$")
+        named = self._tab.get_by_text(exactly).or_(self._tab.locator(f"[aria-label={json.dumps(words)}]"))
+        self._click(named, words, seconds)
 
     def click_on(self, selector: str, *, seconds: float = 30) -> None:
         """Click on the first element of a CSS selector."""
-        self._click(f"document.querySelector({json.dumps(selector)})", selector, seconds)
+        self._click(self._tab.locator(selector).first, selector, seconds)
 
-    def _click(self, element: str, what: str, seconds: float) -> None:
-        place = (
-            f"(() => {{ const e = {element}; if (!e) return null; e.scrollIntoView({{block: 'center'}}); "
-            "const box = e.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
+    def _click(self, found: Locator, what: str, seconds: float) -> None:
         give_up = time.monotonic() + seconds
-        while (found := self.run(place)) is None:
+        while not (shown := found.filter(visible=True)).count():
             if time.monotonic() > give_up:
                 raise NotShownError(what, self.says())
-            time.sleep(0.2)
-        where = {"x": found[0], "y": found[1], "button": "left", "clickCount": 1}
-        for kind in ("mousePressed", "mouseReleased"):
-            self.ask("Input.dispatchMouseEvent", type=kind, **where)
+            self._tab.wait_for_timeout(200)
+        shown.last.click()
 
     def write(self, text: str) -> None:
         """Type into what has the focus."""
-        self.ask("Input.insertText", text=text)
+        self._tab.keyboard.insert_text(text)
 
     def draw(self, path: Path, *, settle: float = 1.5) -> None:
         """Keep a picture of what is visible.
@@ -129,53 +95,29 @@ class Page:
         Args:
             settle: seconds to let animations end.
         """
-        time.sleep(settle)
-        shot = self.ask("Page.captureScreenshot", format="png", optimizeForSpeed=False)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        self._tab.wait_for_timeout(1000 * settle)
+        self._tab.screenshot(path=path)
 
 
 @contextmanager
-def chromium(folder: Path, *, width: int = 1280, height: int = 800) -> Iterator[Page]:
-    """A tab of a browser of its own, for the length of the block.
+def browser() -> Iterator[Browser]:
+    """A browser for the length of the block.
 
-    Args:
-        folder: for its profile.
+    Raises:
+        FileNotFoundError: there is no Chromium on this machine.
     """
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
+    if PROGRAM is None:
         raise FileNotFoundError("no Chromium on this machine")
-    command = [program, *_COMMAND, f"--user-data-dir={folder}", f"--window-size={width},{height}", "about:blank"]
-    with (folder / "chromium.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        port = _port(folder, process)
-        with connect(_tab(port), max_size=None, open_timeout=30, proxy=None) as line:
-            page = Page(line)
-            page.ask("Page.enable")
-            page.ask(
-                "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-            )
-            yield page
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        process.kill()
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=PROGRAM, args=list(_OPTIONS))
+        try:
+            yield started
+        finally:
+            started.close()
 
 
-def _port(folder: Path, process: subprocess.Popen[bytes]) -> int:
-    told = folder / "DevToolsActivePort"
-    for _ in range(300):
-        if told.exists() and (text := told.read_text().split()):
-            return int(text[0])
-        if process.poll() is not None:
-            break
-        time.sleep(0.2)
-    raise RuntimeError(f"Chromium did not start: {(folder / 'chromium.log').read_text(errors='replace')[-1000:]}")
-
-
-def _tab(port: int) -> str:
-    import httpx
-
-    tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False, timeout=30).json()
-    return str(next(each["webSocketDebuggerUrl"] for each in tabs if each["type"] == "page"))
+@contextmanager
+def chromium(*, width: int = 1280, height: int = 800) -> Iterator[Page]:
+    """A tab of a browser of its own, for the length of the block."""
+    with browser() as started:
+        yield Page(started.new_page(viewport={"width": width, "height": height}))

@@ -106,18 +106,19 @@ def main() -> int:
     folder: Path = options.parse_args().to
     folder.mkdir(parents=True, exist_ok=True)
     missing = 0
-    with tempfile.TemporaryDirectory(prefix="pushpull-pictures-", ignore_cleanup_errors=True) as place:
-        profile = Path(place) / "browser"
-        profile.mkdir()
-        with _playing(Path(place)) as stack, chromium(profile, width=1440, height=1000) as page:
-            for name, show in PICTURES.items():
-                try:
-                    show(page, f"http://127.0.0.1:{stack.port}/v2", stack)  # what a browser is led to
-                except NotShownError as error:
-                    print(f"{name}: {error}", file=sys.stderr)
-                    missing += 1
-                page.draw(folder / f"{name}.png", settle=4)
-                print(folder / f"{name}.png", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="pushpull-pictures-", ignore_cleanup_errors=True) as place,
+        _playing(Path(place)) as stack,
+        chromium(width=1440, height=1000) as page,
+    ):
+        for name, show in PICTURES.items():
+            try:
+                show(page, f"http://127.0.0.1:{stack.port}/v2", stack)  # what a browser is led to
+            except NotShownError as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                missing += 1
+            page.draw(folder / f"{name}.png", settle=4)
+            print(folder / f"{name}.png", flush=True)
     return int(missing > 0)
 
 

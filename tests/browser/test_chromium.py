@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import NotShownError, chromium
+from tests.browser.chromium import PROGRAM, NotShownError, chromium
 
 _PAGE = "data:text/html,<button onclick=\"document.body.innerText='pressed'\">Press me</button>"
 
-pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium, which is not here")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium, which is not here")
 
 
 def test_it_opens_clicks_waits_and_draws(tmp_path: Path) -> None:
-    with chromium(tmp_path) as page:
+    with chromium() as page:
         page.open(_PAGE, "Press me")
         with pytest.raises(NotShownError, match="Press nothing"):
             page.click("Press nothing", seconds=0.3)
