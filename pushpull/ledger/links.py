@@ -194,6 +194,7 @@ class LinkSigner:
         self._reading = [self._making, *([_seals(previous)] if previous else [])]
         self._landing = self._making[Purpose.LANDING]
         self._form_keys = [_form_key(each) for each in (secret, previous) if each]
+        self._network_key = _key(secret, "network")
 
     @classmethod
     def of(cls, settings: Settings) -> LinkSigner:
@@ -262,6 +263,14 @@ class LinkSigner:
         offered = given.encode(errors="replace")
         return any(hmac.compare_digest(_form_token(key, session).encode(), offered) for key in self._form_keys)
 
+    def network_id(self, block: str) -> str:
+        """What stands for a block of addresses where openings are kept: 32 hex digits, which only the key leads back.
+
+        Args:
+            block: as :func:`pushpull.ledger.networks.block_of` gives it.
+        """
+        return hmac.digest(self._network_key, block.encode(errors="replace"), "sha256").hex()[:32]
+
     def read(self, token: str, purpose: Purpose, now: datetime) -> Claims:
         """What a token says.
 
@@ -273,14 +282,19 @@ class LinkSigner:
         Raises:
             LinkError: the token is forged, expired or made for another purpose.
         """
-        claims = self._verified(token)
+        claims = self.signed(token)
         if claims.purpose is not purpose:
             raise LinkError(Fault.WRONG_PURPOSE, claims)
         if claims.expires_at is not None and now >= claims.expires_at:
             raise LinkError(Fault.EXPIRED, claims)
         return claims
 
-    def _verified(self, token: str) -> Claims:
+    def signed(self, token: str) -> Claims:
+        """What a token of ours says, whatever it is for and however old it is: this opens nothing.
+
+        Raises:
+            LinkError: it is forged.
+        """
         raw = _decoded(token)
         header, tag, hidden = raw[: _HEADER.size], raw[_HEADER.size :][:_TAG_BYTES], raw[_HEADER.size + _TAG_BYTES :]
         version, _, number = _HEADER.unpack(header)
@@ -296,7 +310,11 @@ class LinkSigner:
 
 
 def _form_key(secret: str) -> bytes:
-    return hkdf(secret.encode(), salt=b"pushpull link", info=f"v{_VERSION} form".encode(), length=32)
+    return _key(secret, "form")
+
+
+def _key(secret: str, use: str) -> bytes:
+    return hkdf(secret.encode(), salt=b"pushpull link", info=f"v{_VERSION} {use}".encode(), length=32)
 
 
 def _form_token(key: bytes, session: str) -> str:
