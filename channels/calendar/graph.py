@@ -34,6 +34,10 @@ _SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f]{1,500}")
 _TRIES = 3
 
 
+class CannotTell(Exception):
+    """Nobody can tell now whether an entry is in a calendar."""
+
+
 class Calendar:
     """The calendars of a tenant. Any number of threads may use it.
 
@@ -127,9 +131,10 @@ class Calendar:
             starts_at, ends_at: of the hold; it is not found where its owner moved it away.
 
         Returns:
-            Its id; None when it is not there, or nobody can tell now.
+            Its id; None when it is not there.
 
         Raises:
+            CannotTell: the calendar does not answer, or not in a way that can be understood.
             ChannelStopped: the whole tenant cannot be read.
         """
         if not _is_a_segment(user):
@@ -144,19 +149,23 @@ class Calendar:
         try:
             with self._mailboxes.one(user, deadline):
                 answer = self._service.ask(self._wire, "GET", path, b"", deadline=deadline)
-        except Failure:
-            return None
+        except Failure as failure:
+            raise CannotTell(failure.code) from None
         if answer.status == 403 and not _POLICY.search(answer.body):
             raise _missing_role()
+        if answer.status == 404:
+            return None  # nor is the calendar
         listed = object_in(answer).get("value") if answer.is_success else None
-        for event in listed if isinstance(listed, list) else []:
+        if not isinstance(listed, list):
+            raise CannotTell(_reason(answer))
+        for event in listed:
             if isinstance(event, dict) and event.get("transactionId") == transaction_id:
                 event_id = event.get("id")
                 return event_id if isinstance(event_id, str) else None
         return None
 
     def busy(
-        self, users: Sequence[str], *, starts_at: datetime, ends_at: datetime, deadline: float
+        self, users: Sequence[str], *, starts_at: datetime, ends_at: datetime, deadline: float, through: str = ""
     ) -> dict[str, list[Busy] | None]:
         """When people are busy; None where nobody can tell, which is not the same as free.
 
@@ -165,14 +174,18 @@ class Calendar:
         Args:
             users: e-mail addresses, each at most once counted.
             starts_at, ends_at: aware instants.
+            through: whose calendar is to ask first, as an Entra object id: addresses of people may differ from the
+                names they sign in by. Empty: that of whoever is asked about.
 
         Raises:
             ChannelStopped: the whole tenant cannot be read.
         """
         found: dict[str, list[Busy] | None] = dict.fromkeys(users)
         asked = [user for user in found if _is_a_segment(user)]
+        first = [through] if _is_a_segment(through) else []
         for start in range(0, len(asked), MOST_SCHEDULES):
-            found.update(self._schedules(asked[start : start + MOST_SCHEDULES], starts_at, ends_at, deadline))
+            some = asked[start : start + MOST_SCHEDULES]
+            found.update(self._schedules([*first, *some][:_TRIES], some, starts_at, ends_at, deadline))
         return found
 
     def _change(
@@ -216,9 +229,9 @@ class Calendar:
         return Rejected(_reason(answer))
 
     def _schedules(
-        self, users: Sequence[str], starts_at: datetime, ends_at: datetime, deadline: float
+        self, askers: Sequence[str], users: Sequence[str], starts_at: datetime, ends_at: datetime, deadline: float
     ) -> Mapping[str, list[Busy] | None]:
-        """One call about at most 20 people. It goes through the calendar of one of them, who must have one."""
+        """One call about at most 20 people. It goes through the calendar of an asker, who must have one."""
         body = orjson.dumps(
             {
                 "schedules": list(users),
@@ -227,7 +240,7 @@ class Calendar:
                 "availabilityViewInterval": SLOT,
             }
         )
-        for asker in users[:_TRIES]:
+        for asker in askers:
             path = f"/users/{quote(asker, safe='')}/calendar/getSchedule"
             try:
                 with self._mailboxes.one(asker, deadline):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from channels.accounts import MicrosoftAccount
-from channels.calendar import Busy, Calendar, Gap, free_gaps, write_hold
+from channels.calendar import Busy, Calendar, CannotTell, Gap, free_gaps, write_hold
 from channels.calendar.mailboxes import AT_ONCE, Mailboxes
 from channels.calendar.schedules import read_schedules
 from channels.microsoft import Tokens
@@ -242,8 +242,11 @@ def test_a_hold_nobody_knows_about_can_be_found_and_cancelled(
     assert find("7-0-42") is None
     for fault in (Fault.GARBAGE_BODY, Fault.BROKEN_UNPROCESSED, Fault.RESET_UNPROCESSED):
         standin.fault(fault, provider=Graph)
-        assert find("another") is None
+        with pytest.raises(CannotTell):
+            find("another")
     assert find("another")
+    graph.refuse(BOB, 404, "ErrorInvalidUser")
+    assert find("another", BOB) is None
     assert find("another", "..") is None
 
 
@@ -320,6 +323,11 @@ def test_what_nobody_can_tell_is_unknown_and_not_free(calendar: Calendar, graph:
     assert busy(calendar, ADA, BOB) == {ADA: [], BOB: None}
     assert busy(calendar, BOB, ADA) == {BOB: None, ADA: []}  # somebody else asks, then
     assert busy(calendar, BOB) == {BOB: None}
+    through = "0b1f1f1e-0000-4000-8000-000000000001"
+    assert calendar.busy([ADA], starts_at=NINE, ends_at=TEN, deadline=soon(), through=through) == {ADA: []}
+    assert standin.requests(Graph)[-1].path.endswith(f"/users/{through}/calendar/getSchedule")
+    graph.refuse(through, 404, "ErrorInvalidUser")
+    assert calendar.busy([ADA], starts_at=NINE, ends_at=TEN, deadline=soon(), through=through) == {ADA: []}
     for fault in (Fault.RESET_UNPROCESSED, Fault.BROKEN_UNPROCESSED, Fault.THROTTLED_SECONDS, Fault.GARBAGE_BODY):
         standin.fault(fault, provider=Graph)
         assert busy(calendar, ADA) == {ADA: None}

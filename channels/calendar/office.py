@@ -1,0 +1,71 @@
+"""Where two minutes fit into the working days ahead: office hours in somebody's own zone, less what is taken.
+
+Quiet hours lie outside office hours, so that nothing is offered in them (:class:`pushpull.ledger.specs.SendWindow`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from channels.calendar.gaps import Busy, Gap, free_gaps
+from pushpull.ledger.specs import SendWindow
+from pushpull.ledger.timing import closes_at, local_day, next_open
+
+#: Office hours on every local clock.
+OPENS, CLOSES = time(8), time(18)
+#: Working days looked at, today included.
+DAYS_AHEAD: Final = 5
+#: Times offered at once, and of one day: the rest of a free day is more of the same.
+MOST_OFFERS, MOST_PER_DAY = 6, 2
+#: Entries begin on the marks of a clock.
+_MARK: Final = timedelta(minutes=5)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def office_hours(now: datetime, zone: str, rest_days: int) -> list[Gap]:
+    """What is left of today's office hours and those of the working days after it, UTC.
+
+    Args:
+        zone: a zone of the IANA database.
+        rest_days: bit n is weekday n, Monday is 0; without a working day there are no hours.
+    """
+    days = frozenset(day for day in range(7) if not rest_days >> day & 1)
+    return list(_spells(now, zone, SendWindow(opens=OPENS, closes=CLOSES, weekdays=days))) if days else []
+
+
+def offers(busy: Iterable[Busy], *, now: datetime, zone: str, minutes: float, rest_days: int) -> list[Gap]:
+    """Free times to begin something of so many minutes, the earliest first.
+
+    Args:
+        busy: what is taken, as :func:`free_gaps` has it.
+        zone, rest_days: as :func:`office_hours` has them.
+
+    Returns:
+        Each from a mark of the clock on, at least ``minutes`` long, until the gap ends.
+    """
+    taken, of_day, found = list(busy), Counter[int](), []
+    for number, hours in enumerate(office_hours(now, zone, rest_days)):
+        for gap in free_gaps(taken, hours, minutes):
+            offer = Gap(_next_mark(gap.starts_at), gap.ends_at)
+            if offer.minutes >= minutes and of_day[number] < MOST_PER_DAY:
+                of_day[number] += 1
+                found.append(offer)
+    return found[:MOST_OFFERS]
+
+
+def _spells(now: datetime, zone: str, window: SendWindow) -> Iterator[Gap]:
+    at, days = now.astimezone(UTC), set()
+    while True:
+        starts_at = next_open(at, zone, window)
+        days.add(local_day(starts_at, zone))
+        if len(days) > DAYS_AHEAD:
+            return
+        at = closes_at(starts_at, zone, window)
+        yield Gap(starts_at, at)
+
+
+def _next_mark(instant: datetime) -> datetime:
+    return instant + (_EPOCH - instant) % _MARK
