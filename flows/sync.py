@@ -1,7 +1,7 @@
 """Sync: bring in what learners did, and move everybody to where they stand.
 
 Activity from a learning record store, where one is named; what providers told us; then progress, lifecycles, the
-deliveries nobody has heard of, and cards that ask for what is done.
+deliveries nobody has heard of, cards that ask for what is done, and learners' own entries in their calendars.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from prefect import flow
 
 from flows.parameters import moment
 from tasks.activity import import_statements
+from tasks.calendar import make_holds
 from tasks.callbacks import fold_callbacks
 from tasks.cards import close_cards
 from tasks.deliver import close_waves
@@ -49,6 +50,7 @@ async def sync(
     close_waves(now)
     moved = {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}
     close_cards(now)
+    make_holds(now)
     refresh_pages(now)
     report_changes(now)
     return moved
