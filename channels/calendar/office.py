@@ -6,7 +6,7 @@ Quiet hours lie outside office hours, so that nothing is offered in them (:class
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
@@ -25,18 +25,18 @@ _MARK: Final = timedelta(minutes=5)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def office_hours(now: datetime, zone: str, rest_days: int) -> list[Gap]:
+def office_hours(now: datetime, zone: str, rest_days: Collection[int]) -> list[Gap]:
     """What is left of today's office hours and those of the working days after it, UTC.
 
     Args:
         zone: a zone of the IANA database.
-        rest_days: bit n is weekday n, Monday is 0; without a working day there are no hours.
+        rest_days: weekdays, Monday is 0; without a working day there are no hours.
     """
-    days = frozenset(day for day in range(7) if not rest_days >> day & 1)
+    days = frozenset(day for day in range(7) if day not in rest_days)
     return list(_spells(now, zone, SendWindow(opens=OPENS, closes=CLOSES, weekdays=days))) if days else []
 
 
-def offers(busy: Iterable[Busy], *, now: datetime, zone: str, minutes: float, rest_days: int) -> list[Gap]:
+def offers(busy: Iterable[Busy], *, now: datetime, zone: str, minutes: float, rest_days: Collection[int]) -> list[Gap]:
     """Free times to begin something of so many minutes, the earliest first.
 
     Args:

@@ -22,8 +22,8 @@ from uuid import NAMESPACE_URL, uuid5
 from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, select, update
 
 from pushpull.catalogue.tables import item
-from pushpull.db import insert_into
-from pushpull.learners.tables import calendar_hold, learner, learner_choice
+from pushpull.learners.consent import lock_learner
+from pushpull.learners.tables import calendar_hold, learner
 from pushpull.learners.vocabulary import HoldState
 
 #: Entries to come that one learner may have.
@@ -86,17 +86,24 @@ def transaction_id(learner_id: int, starts_at: datetime, item_id: int | None, *,
     return str(uuid5(NAMESPACE_URL, f"pushpull:hold:{learner_id}:{starts_at.timestamp():.0f}:{item_id or 0}:{again}"))
 
 
-def wants_holds(connection: Connection, learner_id: int) -> bool:
-    """Whether a learner agreed that their calendar is used."""
-    found = connection.execute(select(learner_choice.c.wants_holds).where(learner_choice.c.learner_id == learner_id))
-    return bool(found.scalar())
+def addresses(connection: Connection, learner_id: int) -> tuple[str, str]:
+    """By which a calendar knows a learner: their id in Teams and their e-mail address; empty when unknown."""
+    row = connection.execute(
+        select(learner.c.teams_id, learner.c.email).where(learner.c.id == learner_id)
+    ).one_or_none()
+    return ("", "") if row is None else (row.teams_id or "", row.email or "")
 
 
-def allow(connection: Connection, learner_id: int, *, wanted: bool, at: datetime) -> None:
-    """Agree that one's calendar is used, or take that back: what is not in it then is not put there any more."""
-    values = {"wants_holds": wanted, "updated_at": at}
-    statement = insert_into(connection, learner_choice).values(learner_id=learner_id, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["learner_id"], set_=values))
+def refuse_impossible(starts_at: datetime, *, now: datetime) -> None:
+    """Refuse a time that has come, or is too far ahead.
+
+    Raises:
+        HoldError: it is.
+    """
+    if starts_at <= now:
+        raise HoldError("past")
+    if starts_at > now + FURTHEST:
+        raise HoldError("too_far")
 
 
 def want(
@@ -114,13 +121,10 @@ def want(
 
     Raises:
         HoldError: it cannot be.
+        UnknownLearner: there is no such learner.
     """
-    if starts_at <= now:
-        raise HoldError("past")
-    if starts_at > now + FURTHEST:
-        raise HoldError("too_far")
-    # Two forms sent at once are one after the other: on SQLite every writer waits anyway.
-    connection.execute(select(learner.c.id).where(learner.c.id == learner_id).with_for_update())
+    refuse_impossible(starts_at, now=now)
+    lock_learner(connection, learner_id)  # two forms sent at once are one after the other
     ends_at = starts_at + timedelta(minutes=entry_minutes(minutes))
     mine = calendar_hold.c.learner_id == learner_id
     same = and_(

@@ -17,13 +17,16 @@ from typing import Final
 from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
 
 from pushpull.catalogue.tables import item
-from pushpull.learners.tables import cue_plan, learner, progress
+from pushpull.learners.consent import lock_learner
+from pushpull.learners.tables import cue_plan, progress
 from pushpull.learners.vocabulary import Cue
 
 #: More plans than these are none.
 MOST_OPEN: Final = 5
 #: Characters of a cue in the learner's own words.
 LONGEST_CUE: Final = 120
+#: A list to choose from; a longer one is none.
+MOST_CHOICES: Final = 40
 #: Minutes of a day that a clock can show.
 _DAY_MINUTES: Final = 24 * 60
 _ALL_WEEK: Final = (1 << 7) - 1
@@ -128,8 +131,9 @@ def add(connection: Connection, learner_id: int, plan: Plan, *, at: datetime) ->
 
     Raises:
         PlanError: there are :data:`MOST_OPEN` already.
+        UnknownLearner: there is no such learner.
     """
-    _lock(connection, learner_id)
+    lock_learner(connection, learner_id)  # two forms sent at once are one after the other
     there = open_plans(connection, learner_id)
     if same := next((each.id for each in there if each.plan == plan), None):
         return same
@@ -168,6 +172,9 @@ def choices(
 
     Args:
         also: further items that are offered to them, such as those of the campaign they came by.
+
+    Returns:
+        At most :data:`MOST_CHOICES`: what they began comes first, and of that the latest.
     """
     rows = connection.execute(
         select(item.c.id, item.c.title, item.c.minutes, item.c.url)
@@ -183,8 +190,8 @@ def choices(
             or_(item.c.available_from.is_(None), item.c.available_from <= now),
             or_(item.c.available_until.is_(None), item.c.available_until > now),
         )
-        # What they began comes first, and of that the latest.
         .order_by(progress.c.started_at.is_(None), func.coalesce(progress.c.last_activity_at, now).desc(), item.c.id)
+        .limit(MOST_CHOICES)
     )
     return tuple(Choice(row.id, row.title, row.minutes, row.url) for row in rows)
 
@@ -192,11 +199,6 @@ def choices(
 def _update(connection: Connection, learner_id: int, plan_id: int, **values: object) -> bool:
     mine = and_(cue_plan.c.id == plan_id, cue_plan.c.learner_id == learner_id, cue_plan.c.ended_at.is_(None))
     return connection.execute(update(cue_plan).where(mine).values(**values)).rowcount == 1
-
-
-def _lock(connection: Connection, learner_id: int) -> None:
-    """Two forms sent at once are one after the other: on SQLite every writer waits anyway."""
-    connection.execute(select(learner.c.id).where(learner.c.id == learner_id).with_for_update())
 
 
 def _columns(plan: Plan) -> dict[str, object]:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select, update
 from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
 from pushpull.learners import holds
+from pushpull.learners.choices import choose_holds
 from pushpull.learners.hold_attempts import ATTEMPT, begin, due_holds, let_go, made, not_asked, refused, taken_out
 from pushpull.learners.holds import FURTHEST, MOST_OPEN, HoldError, entry_minutes, hold_of, holds_ahead, transaction_id
 from pushpull.learners.plans import Plan, PlanError, add, change, choices, due_cues, end, open_plans
@@ -139,7 +140,7 @@ def someone(engine: Engine, *, agrees: bool = True) -> int:
     with writing(engine) as connection:
         who = a_learner(connection)
         if agrees:
-            holds.allow(connection, who, wanted=True, at=DAWN)
+            choose_holds(connection, who, is_wanted=True, at=DAWN)
         return who
 
 
@@ -242,9 +243,7 @@ def test_who_no_longer_agrees_gets_no_entry(engine: Engine) -> None:
     with writing(engine) as connection:
         due = next(each for each in due_holds(connection, now=DAWN, limit=9) if each.id == asked)
         begin(connection, due, now=DAWN)
-        assert holds.wants_holds(connection, one)
-        holds.allow(connection, one, wanted=False, at=DAWN)
-        assert not holds.wants_holds(connection, one)
+        choose_holds(connection, one, is_wanted=False, at=DAWN)
         let_go(connection, now=DAWN)
     assert states(engine) == ["cancelled", "unwanted", "cancelled"]
 

@@ -14,12 +14,12 @@ from channels.microsoft import Tokens
 from channels.wire import Wire
 from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
-from pushpull.learners import holds
+from pushpull.learners import hold_attempts, holds
+from pushpull.learners.choices import choose_holds
 from pushpull.learners.hold_attempts import ATTEMPT
 from pushpull.learners.tables import calendar_hold
 from pushpull.ledger.links import LinkSigner
 from pushpull.settings import Settings
-from tasks import calendar as of_tasks
 from tasks.calendar import SettledHolds, busy_times, calendar_of, mailbox, make_holds, settle_holds
 from tasks.installation import Installation, installed
 from tests.channels.installations import settings_with
@@ -53,7 +53,7 @@ def a_wish(engine: Engine, *, at: datetime = NOON, agrees: bool = True, **person
         who = a_learner(connection, **{"teams_id": ADA, "preferred_language": "de-AT", **person})
         thing = an_item(connection)
         connection.execute(update(item).where(item.c.id == thing).values(title="Pausen", url="https://c.example/7"))
-        holds.allow(connection, who, wanted=agrees, at=DAWN)
+        choose_holds(connection, who, is_wanted=agrees, at=DAWN)
         hold_id = holds.want(connection, who, starts_at=at, item_id=thing, minutes=None, now=DAWN)
     return who, hold_id
 
@@ -102,7 +102,7 @@ def test_a_process_that_dies_leaves_a_wish_that_is_made_once(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(of_tasks.hold_attempts, point, die)
+        patched.setattr(hold_attempts, point, die)
         with pytest.raises(Killed):
             settled(engine, calendar)
     if point == "begin":
@@ -242,7 +242,9 @@ def test_the_step_uses_the_installations_tenant_and_none_in_the_sandbox(
     engine: Engine, graph: Graph, standin: StandIn
 ) -> None:
     a_wish(engine)
-    played = {name.removeprefix("PUSHPULL_").lower(): value for name, value in variables(standin).items()}
+    played: dict[str, Any] = {
+        name.removeprefix("PUSHPULL_").lower(): value for name, value in variables(standin).items()
+    }
     for chosen, expected in (
         (Settings(_env_file=None), SettledHolds()),
         (Settings(_env_file=None, **{**played, "channels": "sandbox"}), SettledHolds()),
