@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import Engine
+
+from pushpull.db import reading, writing
+from pushpull.learners.consent import UnknownLearner
+from pushpull.personal import Shelf, data_of
+from pushpull.personal.places import PLACES
+from tests.personal.somebody import LATER, external_id, fill, marker
+
+
+@pytest.fixture
+def two(engine: Engine) -> Engine:
+    with writing(engine) as connection:
+        fill(connection, 1)
+        fill(connection, 2)
+    return engine
+
+
+def test_an_export_has_every_row_of_the_person_and_none_of_anybody_else(two: Engine) -> None:
+    with reading(two) as connection:
+        found = data_of(connection, 1, at=LATER)
+    whole = json.loads(found.as_json())
+    placed = {place.table.name for place in PLACES} - {"erasure"}
+    assert set(whole["tables"]) == placed | {"xapi_statement", "conversation", "callback"}
+    assert whole["tables"]["profile_fact"][0]["value"] == "zqadaqz profile_fact.value"
+    for place in PLACES:
+        for row in whole["tables"].get(place.table.name, []):
+            assert set(row) == {column.name for column in place.table.columns}
+            assert row[place.whose] == 1
+    others = found.as_json().decode().replace(external_id(2), "")  # their manager's
+    assert marker(2) not in others
+    assert sum(len(found.on(shelf)) for shelf in Shelf) == len(found.kept)
+    assert found.rows >= len(found.kept)
+
+
+def test_nothing_is_known_of_nobody(engine: Engine) -> None:
+    with reading(engine) as connection, pytest.raises(UnknownLearner):
+        data_of(connection, 1, at=LATER)
