@@ -1,7 +1,8 @@
 """Sync: bring in what learners did, and move everybody to where they stand.
 
-Activity from a learning record store, where one is named; what providers told us; then progress, lifecycles, the
-deliveries nobody has heard of, cards that ask for what is done, and learners' own entries in their calendars.
+Activity from a learning record store, where one is named; what providers and our own links tell; then progress,
+lifecycles, the deliveries nobody has heard of, cards that ask for what is done, learners' own entries in their
+calendars, and letters they asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from tasks.activity import import_statements
 from tasks.calendar import make_holds
 from tasks.callbacks import fold_callbacks
 from tasks.cards import close_cards
+from tasks.clicks import fold_clicks
 from tasks.deliver import close_waves
+from tasks.letters import send_letters
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import refresh_pages, report_changes
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
@@ -44,6 +47,7 @@ async def sync(
     if dry_run:
         return {}
     fold_callbacks(now)
+    fold_clicks(now)
     fold_progress(now)
     reap_silent()
     settle_uncertain(now)
@@ -51,6 +55,7 @@ async def sync(
     moved = {campaign: move_lifecycles(campaign, now, cohort) for campaign in known_campaigns()}
     close_cards(now)
     make_holds(now)
+    send_letters(now)
     refresh_pages(now)
     report_changes(now)
     return moved

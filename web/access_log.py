@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-_TOKEN = re.compile(r"(/[lup]/)[^\s?/]+")
+_TOKEN = re.compile(r"(/[lupsat]/)[^\s?/]+")
 
 
 class RedactTokens(logging.Filter):

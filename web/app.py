@@ -7,6 +7,8 @@ What lives here is the making of the app. Each kind of page has a module of its 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -41,6 +43,7 @@ from web import (
 from web import callbacks as callback_routes
 from web.access_log import RedactTokens
 from web.guard import Guard
+from web.limits import LIMITS, Limit, RateLimits
 from web.pages import STATIC, not_found, page
 from web.session import NotFromHereError, NoVisitError
 from web.site import Site, site_of
@@ -70,18 +73,30 @@ _ROUTES = (
 )
 
 
-def create_app(settings: Settings, engine: Engine, *, callbacks: CallbackKeys | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    engine: Engine,
+    *,
+    callbacks: CallbackKeys | None = None,
+    letters: Callable[[datetime], object] | None = None,
+    limits: Sequence[Limit] | None = LIMITS,
+) -> FastAPI:
     """The app over one installation.
 
     Args:
         settings: base address, link keys, outbox.
         engine: the ledger's database, migrated.
         callbacks: what providers' callbacks are verified with; None: there is no endpoint for them.
+        letters: sends the letters that were asked for until then; None: whatever runs the sync does.
+        limits: how often may be asked; None: as often as somebody likes.
     """
     # No redirects to other spellings of a path: they would be made from the request's Host.
     app = FastAPI(title="Pushpull", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.site = Site(settings, engine)
     app.state.callbacks = callbacks
+    app.state.send_letters = letters
+    if limits:
+        app.add_middleware(RateLimits, limits=limits)
     app.add_middleware(Guard)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(SQLAlchemyError, _unavailable)

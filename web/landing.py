@@ -1,63 +1,90 @@
-"""The landing page of a link in a message: what it is about and one button. Opening it changes nothing."""
+"""The way in: a link in a message opens a visit, and a learner's page leads on to what there is to learn.
+
+Opening a link changes nothing: that it was opened is kept, and the browser keeps whose page it is. What an expired link
+shows lives in `web.fresh`.
+"""
 
 from __future__ import annotations
-
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from pushpull.db import reading
-from pushpull.ledger.landing import Destination, destination
-from pushpull.ledger.links import Purpose
-from web.pages import page
+from pushpull.db import writing
+from pushpull.ledger.landing import Start, leads_somewhere, start_of
+from pushpull.ledger.links import Claims, LinkError, Purpose
+from pushpull.ledger.vocabulary import FetchKind
+from web.fresh import expired_page
+from web.openings import keep_opening
+from web.pages import not_found
+from web.session import NoVisitError, Visitor, begin, visitor_of
 from web.site import claims_of, now, site_of
-from web.words import words_for
+from web.targets import is_safe_target
+
+__all__ = ["is_safe_target", "router"]
 
 router = APIRouter()
 
+#: Where a link in a message leads: the learner's own page.
+MY_PAGE = "/me"
 
-def landing_page(request: Request) -> Response:
-    """Where a message leads its reader; an expired link leads to what is open today."""
-    site = site_of(request)
+
+def follow(request: Request) -> Response:
+    """A link from a message: a visit begins at a clean address, or the link is too old for that."""
     claims, has_expired = claims_of(request, Purpose.LANDING)
-    with reading(site.engine) as connection:
-        found = destination(connection, claims, now=now(), own=not has_expired)
-    if found is None:
-        raise HTTPException(404)
-    start, place = _target(found, site.settings.base_url)
-    return page(
-        "landing.html.j2",
-        words=words_for(found.language),
-        found=found,
-        start=start,
-        place=place,
-        has_expired=has_expired,
-        # Only a valid link shows the way to the learner's own preferences.
-        preferences_url="" if has_expired else site.signer.preferences_url(claims.learner_id),
-    )
+    with writing(site_of(request).engine) as connection:
+        if not leads_somewhere(connection, claims):
+            raise HTTPException(404)
+        keep_opening(request, connection, FetchKind.LANDING, claims)
+        if has_expired:
+            return expired_page(request, connection, claims)
+    answer = RedirectResponse(MY_PAGE, status_code=303)
+    begin(request, answer, claims)
+    return answer
 
 
-router.add_route("/l/{token}", landing_page, methods=["GET"])
+def start(request: Request) -> Response:
+    """The button of an item: on to where the learner stopped, else to where it begins."""
+    site, visitor = site_of(request), visitor_of(request)
+    item_id = request.path_params["item_id"]
+    with writing(site.engine) as connection:
+        found = start_of(connection, visitor.learner_id, item_id, now=now())
+        target = _target(found, site.settings.base_url) if found else ""
+        if not target:
+            raise HTTPException(404)
+        keep_opening(request, connection, FetchKind.START, visitor, item_id=item_id)
+    return RedirectResponse(target, status_code=303)
 
 
-def _target(found: Destination, base_url: str) -> tuple[str, str]:
-    """The address behind the button, and the place it names; both may be empty."""
-    if found.place_url and is_safe_target(found.place_url, base_url):
-        return found.place_url, found.place_title
-    return (found.url, "") if is_safe_target(found.url, base_url) else ("", "")
-
-
-def is_safe_target(url: str, base_url: str) -> bool:
-    """Whether a page may lead there: https, or this very site; no credentials, no control characters."""
-    if not url or not url.isprintable() or any(character in url for character in "\\ "):
-        return False
+def trap(request: Request) -> Response:
+    """A link that pages have and nobody sees: who follows it reads pages for a machine."""
+    site = site_of(request)
     try:
-        target, own = urlsplit(url), urlsplit(base_url)
-        if "@" in target.netloc or not target.hostname:
-            return False
-    except ValueError:
-        return False
-    return target.scheme == "https" or (target.scheme, target.netloc) == (own.scheme, own.netloc)
+        of = _set_by(request)
+    except NoVisitError:
+        return not_found()
+    with writing(site.engine) as connection:
+        keep_opening(request, connection, FetchKind.TRAP, of)
+    return not_found()
+
+
+router.add_route("/l/{token}", follow, methods=["GET"])
+router.add_route("/me/start/{item_id:int}", start, methods=["GET"])
+router.add_route("/t/{token}", trap, methods=["GET"])
+
+
+def _set_by(request: Request) -> Claims | Visitor:
+    """Whose page the trap was on: an expired link's, which the path repeats, or that of the visit.
+
+    Raises:
+        NoVisitError: nobody's.
+    """
+    try:
+        return site_of(request).signer.signed(request.path_params["token"])
+    except LinkError:
+        return visitor_of(request)
+
+
+def _target(found: Start, base_url: str) -> str:
+    return next((url for url in (found.place_url, found.url) if is_safe_target(url, base_url)), "")

@@ -8,11 +8,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pushpull.db import reading, writing
+from pushpull.db import writing
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.preferences import Preferences, Switch, change_preferences, preferences, stop_everything
+from pushpull.ledger.vocabulary import FetchKind
 from web.forms import Fields, read_form
+from web.openings import keep_opening
 from web.pages import page
 from web.session import is_from_here
 from web.site import Site, claims_of, now, site_of
@@ -27,8 +29,10 @@ def show(request: Request) -> Response:
     claims, has_expired = claims_of(request, Purpose.PREFERENCES)
     if has_expired:
         raise HTTPException(404)
-    with reading(site.engine) as connection:
-        return _page(preferences(connection, claims.learner_id), is_saved=False)
+    with writing(site.engine) as connection:
+        answer = _page(preferences(connection, claims.learner_id), is_saved=False)
+        keep_opening(request, connection, FetchKind.PREFERENCES, claims)
+    return answer
 
 
 async def save(request: Request) -> Response:

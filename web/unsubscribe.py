@@ -14,7 +14,9 @@ from pushpull.learners.consent import UnknownLearner
 from pushpull.learners.tables import learner
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.preferences import unsubscribe
+from pushpull.ledger.vocabulary import FetchKind
 from web.forms import read_form
+from web.openings import keep_opening
 from web.pages import page
 from web.site import Site, claims_of, now, site_of
 from web.words import words_for
@@ -26,7 +28,10 @@ def ask(request: Request) -> Response:
     """The page that asks; mail scanners and curious people may open it as often as they like."""
     site = site_of(request)
     claims, _ = claims_of(request, Purpose.UNSUBSCRIBE)
-    return _page(site, claims, is_done=False)
+    answer = _page(site, claims, is_done=False)
+    with writing(site.engine) as connection:
+        keep_opening(request, connection, FetchKind.UNSUBSCRIBE, claims)
+    return answer
 
 
 async def confirm(request: Request) -> Response:
