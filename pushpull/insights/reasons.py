@@ -33,7 +33,7 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.NOT_APPROVED: "Whoever approved the wave allowed fewer learners than it was planned for.",
     Reason.DIVERTED: "It was a rehearsal: the message went to somebody who rehearses, not to the learner.",
     Reason.PAUSED_BY_LEARNER: "The learner asked for a pause, and it was not over yet.",
-    Reason.RESTING: "It was one of the learner's rest days, or the day's two minutes were done already.",
+    Reason.RESTING: "The learner needed no nudge: a rest day, the two minutes done already, one today, or a habit.",
     Reason.PROVIDER_REFUSED: "The provider refused the message or its address for good.",
     Reason.NOT_PROCESSED: "The provider proved that it did not process the message; it is tried again after a pause.",
     Reason.UNKNOWN_OUTCOME: "The connection broke in the middle: the provider may have it or not, and is being asked.",

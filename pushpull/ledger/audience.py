@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, literal, or_, sele
 from pushpull.db import days_after
 from pushpull.learners.segments import compile_segment
 from pushpull.learners.tables import activity, learner, lifecycle
+from pushpull.ledger.habit import wants
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import delivery, wave
 from pushpull.ledger.terms import Terms
@@ -28,6 +29,8 @@ def membership(connection: Connection, rules: Terms) -> ColumnElement[bool]:
     """Whether a learner belongs to the wave's audience: segment, trigger, and "once" rules."""
     spec = rules.spec
     conditions = [segments(rules)]
+    if spec.is_habit:
+        conditions.append(wants(spec))
     if is_about_silence(spec):
         conditions.append(_silent(rules))
     if spec.once:

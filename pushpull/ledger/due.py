@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, distinct, func, or_, select
 
 from pushpull.ledger.campaigns import hold_wave
-from pushpull.ledger.specs import WaveSpec
+from pushpull.ledger.specs import HABIT_STAGE, WaveSpec
 from pushpull.ledger.tables import campaign, delivery, handover, rotation, wave
 from pushpull.ledger.terms import Terms, campaign_items
 from pushpull.ledger.vocabulary import OPEN_STATES, DeliveryState, HoldReason, MessageClass, WaveStatus
@@ -67,12 +67,18 @@ def waves_ahead(
 ) -> list[DueWave]:
     """Waves with deliveries that become due in ``(after, upto]``, once for every instant they become due at.
 
-    For providers that keep messages until they are to be sent: each is to be drained as of its instant.
+    For providers that keep messages until they are to be sent: each is to be drained as of its instant. Those of the
+    habit stage are left out: whether the day's two minutes are done is known only when they are due.
 
     Args:
         channel: of those messages.
     """
-    ahead = and_(delivery.c.due_at > after, delivery.c.due_at <= upto, delivery.c.channel == channel)
+    ahead = and_(
+        delivery.c.due_at > after,
+        delivery.c.due_at <= upto,
+        delivery.c.channel == channel,
+        wave.c.stage != HABIT_STAGE,
+    )
     rows = _waiting(connection, ahead, delivery.c.due_at)
     return [_due_wave(connection, row, as_of=row.due_at, global_holdout=global_holdout) for row in rows]
 

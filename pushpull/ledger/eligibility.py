@@ -8,6 +8,7 @@ Nothing is written here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -30,16 +31,18 @@ from sqlalchemy import (
 
 from pushpull.db import UtcDateTime
 from pushpull.learners.consent import blocked_channels
-from pushpull.learners.tables import learner, progress
+from pushpull.learners.tables import learner, learner_choice, progress
 from pushpull.ledger.arms import arm, variant
 from pushpull.ledger.audience import is_about_silence, segments, was_active_since, was_told
 from pushpull.ledger.claims import near
+from pushpull.ledger.cues import at_cues
+from pushpull.ledger.habit import habit_rules
 from pushpull.ledger.offers import has_pick
 from pushpull.ledger.reach import unreachable, usable_channel
-from pushpull.ledger.spread import Spread, due_windows, languages, send_times, usual_time
+from pushpull.ledger.spread import Spread, at_hours, due_windows, languages, sent_on, spread
 from pushpull.ledger.tables import delivery
 from pushpull.ledger.terms import Terms
-from pushpull.ledger.vocabulary import ACCEPTED_STATES, Arm, Reason
+from pushpull.ledger.vocabulary import ACCEPTED_STATES, Arm, MessageClass, Reason
 
 Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
@@ -52,30 +55,26 @@ def planned_rows(connection: Connection, rules: Terms, kinds: Spread) -> Select[
         those who will be sent to.
     """
     spec = rules.spec
-    judged = _Judged(connection, rules, kinds=kinds)
-    moment, spoken = send_times(kinds, spec, as_of=rules.as_of), languages(kinds, spec)
-    hour = (
-        func.coalesce(learner.c.preferred_hour, spec.hour) if spec.prefer_learner_hour else literal(spec.hour, Integer)
-    )
+    timed = at_cues(connection, rules, kinds) if spec.at_cue else at_hours(kinds, spec, as_of=rules.as_of)
+    judged = _Judged(connection, rules, at=timed.due_at, kinds=kinds)
+    spoken = languages(kinds, spec)
     # Everybody has a moment and a language, but the database does not know: it takes an inner join to leave one learner
     # in 200, plans for a handful, and reads every subquery once per learner. An outer join keeps the number right.
-    source = judged.source.outerjoin(
-        moment, and_(moment.c.zone == func.coalesce(learner.c.timezone, ""), moment.c.hour == hour)
-    ).outerjoin(spoken, spoken.c.preferred == func.coalesce(learner.c.preferred_language, ""))
-    # Who came with a new zone or language since the spread was looked up is timed and addressed like the unknown.
-    usually, until = (literal(each, UtcDateTime) for each in usual_time(kinds, spec, as_of=rules.as_of))
-    due_at, expires_at = func.coalesce(moment.c.due_at, usually), func.coalesce(moment.c.expires_at, until)
-    reasons = [*judged.reasons, (expires_at <= rules.as_of, Reason.EXPIRED)]
+    source = timed.joined_to(judged.source).outerjoin(
+        spoken, spoken.c.preferred == func.coalesce(learner.c.preferred_language, "")
+    )
+    reasons = [*judged.reasons, *timed.reasons]
     return select(
         learner.c.id.label("learner_id"),
         judged.arm.label("arm"),
         _first(reasons).label("reason"),
         judged.channel.label("channel"),
         variant(spec).label("variant"),
+        # Who came with a new language since the spread was looked up is addressed like the unknown.
         func.coalesce(spoken.c.language, spec.languages[0]).label("language"),
-        judged.item.label("item_id"),
-        due_at.label("due_at"),
-        expires_at.label("expires_at"),
+        (judged.item if timed.item is None else timed.item).label("item_id"),
+        timed.due_at.label("due_at"),
+        timed.expires_at.label("expires_at"),
     ).select_from(source)
 
 
@@ -88,7 +87,7 @@ def rechecked(connection: Connection, rules: Terms, *, is_dense: bool) -> Select
         is_dense: see :func:`pushpull.ledger.claims.near`.
     """
     among = partial(near, is_dense=is_dense)
-    judged = _Judged(connection, rules, among=among)
+    judged = _Judged(connection, rules, at=literal(rules.as_of, UtcDateTime), among=among)
     reasons = list(judged.reasons)
     if rules.spec.stop_when_active and rules.planned_as_of is not None:
         reasons.append((was_active_since(rules, rules.planned_as_of), Reason.ACTIVE_AGAIN))
@@ -103,10 +102,22 @@ def rechecked(connection: Connection, rules: Terms, *, is_dense: bool) -> Select
 
 
 class _Judged:
-    """The parts of a verdict: what is joined, on which side a learner is, over what, and which rules speak against."""
+    """The parts of a verdict: what is joined, on which side a learner is, over what, and which rules speak against.
+
+    Args:
+        at: when the message reaches the learner.
+        kinds: while planning.
+        among: before sending.
+    """
 
     def __init__(
-        self, connection: Connection, rules: Terms, *, kinds: Spread | None = None, among: Among | None = None
+        self,
+        connection: Connection,
+        rules: Terms,
+        *,
+        at: ColumnElement[datetime],
+        kinds: Spread | None = None,
+        among: Among | None = None,
     ) -> None:
         spec = rules.spec
         blocked = blocked_channels(spec.family, spec.channels, among=among)
@@ -140,6 +151,16 @@ class _Judged:
             (self.arm == Arm.GLOBAL_HOLDOUT.value, Reason.GLOBAL_HOLDOUT),
             (self.arm == Arm.HOLDOUT.value, Reason.HOLDOUT),
         ]
+        if spec.message_class is not MessageClass.MANDATORY:
+            paused = _paused(among)
+            self.source = self.source.outerjoin(paused, paused.c.learner_id == learner.c.id)
+            self.reasons.append((paused.c.paused_until > at, Reason.PAUSED_BY_LEARNER))
+        if spec.is_habit:
+            zones = kinds.zones if kinds is not None else spread(connection).zones
+            days = sent_on(kinds, spec) if kinds is not None else None
+            habit = habit_rules(rules, zones, days=days, among=among)
+            self.source = habit.joined_to(self.source)
+            self.reasons += habit.reasons
         if spec.after and not is_about_silence(spec):
             told = was_told(connection, rules, spec.after, states=ACCEPTED_STATES, gap_days=spec.min_gap_days)
             self.reasons.append((~told, Reason.FIRST_STEP_MISSING))
@@ -159,6 +180,13 @@ def _completed(rules: Terms, among: Among | None) -> FromClause:
         .having(func.count() >= max(1, len(rules.item_ids)))
     )
     return _among(statement, among).subquery("done")
+
+
+def _paused(among: Among | None) -> FromClause:
+    """Learners who asked for a pause, over or not."""
+    statement = select(learner_choice.c.learner_id, learner_choice.c.paused_until)
+    statement = statement.where(learner_choice.c.paused_until.is_not(None))
+    return (statement if among is None else statement.where(among(learner_choice.c.learner_id))).subquery("paused")
 
 
 def _withdrawn(rules: Terms, among: Among | None) -> FromClause:

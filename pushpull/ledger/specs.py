@@ -7,12 +7,18 @@ sending, so that what was approved is what is checked.
 from __future__ import annotations
 
 from datetime import date, time, timedelta
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pushpull.learners.segments import Segment
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.vocabulary import MessageClass, Touch
+
+#: The stage of daily nudges and of reminders at a cue: a learner gets at most one message of it on a local day.
+HABIT_STAGE: Final = "habit"
+#: A reminder at a cue is worth nothing once the cue is over.
+CUE_LIFETIME: Final = timedelta(minutes=45)
 
 
 class SendWindow(BaseModel):
@@ -94,6 +100,11 @@ class WaveSpec(BaseModel):
         after: series of which at least one must have been accepted for the learner (mission R4).
         min_gap_days: days that must have passed since the last accepted message of ``after``.
         stop_when_active: activity between planning and sending cancels the message (mission O1).
+        daily_goal: only learners who asked for a daily nudge, on a day that is none of their rest days, until the
+            day's two minutes are done; rarer for those who learn without it (:mod:`pushpull.ledger.habit`, mission H1).
+        at_cue: only learners whose own plan says so, at the minute their cue comes, until the day's two minutes are
+            done (mission H3).
+        cues_first: leave out whom another wave of the day reminds at a cue of their own.
         item_count: how many items are recommended in the message.
         trend: key of the trend the message is about.
         trend_tags: what it is about, as the catalogue's items are tagged.
@@ -132,6 +143,9 @@ class WaveSpec(BaseModel):
     after: tuple[str, ...] = ()
     min_gap_days: int = Field(0, ge=0)
     stop_when_active: bool = False
+    daily_goal: bool = False
+    at_cue: bool = False
+    cues_first: bool = False
     item_count: int = Field(0, ge=0, le=10)
     trend: str | None = None
     trend_tags: tuple[str, ...] = ()
@@ -142,6 +156,21 @@ class WaveSpec(BaseModel):
     approval_threshold: int | None = Field(None, ge=1)
     second_approval_threshold: int | None = Field(None, ge=1)
     content_hash: str = ""
+
+    @model_validator(mode="after")
+    def _habit_has_its_stage(self) -> WaveSpec:
+        if self.daily_goal and self.at_cue:
+            raise ValueError("a wave is a daily nudge or a reminder at a cue, not both")
+        if self.is_habit and (self.stage != HABIT_STAGE or self.due_offset is not None):
+            raise ValueError(
+                f"daily nudges and reminders at a cue belong to the {HABIT_STAGE} stage, without due dates"
+            )
+        return self
+
+    @property
+    def is_habit(self) -> bool:
+        """Whether it is a daily nudge or a reminder at a cue."""
+        return self.daily_goal or self.at_cue
 
 
 class CampaignSpec(BaseModel):

@@ -96,7 +96,7 @@ class Reason(StrEnum):
     NOT_APPROVED = "not_approved"  # over the cap of an approval
     DIVERTED = "diverted"  # a rehearsal sent it to somebody else
     PAUSED_BY_LEARNER = "paused_by_learner"
-    RESTING = "resting"  # one of the learner's rest days, or today's two minutes are done
+    RESTING = "resting"  # a rest day, or today's two minutes are done, or they come without a nudge by now
     # after a handover
     PROVIDER_REFUSED = "provider_refused"
     NOT_PROCESSED = "not_processed"

@@ -18,6 +18,7 @@ from pushpull.learners.segments import Segment, SegmentContext, compile_segment,
 from pushpull.learners.segments.nodes import AllOf, AnyNode, AnyOf, ByLifecycle, Everyone, Not
 from pushpull.learners.tables import learner
 from pushpull.ledger.audience import UNKNOWN_RHYTHM_DAYS
+from pushpull.ledger.habit import wants
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.timing import due_days_for, local_day
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES
@@ -71,7 +72,13 @@ def misses(connection: Connection, spec: WaveSpec, found: Circumstances, context
         for part in dict.fromkeys(parts)
         if not _holds(part, truths, found)
     ]
-    return (*told, *_silence(spec, found), *_repetition(spec, found), *_due_date(spec, found))
+    return (
+        *told,
+        *_habit(connection, spec, found),
+        *_silence(spec, found),
+        *_repetition(spec, found),
+        *_due_date(spec, found),
+    )
 
 
 def _parts(node: AnyNode) -> list[AnyNode]:
@@ -127,6 +134,16 @@ def _instead(node: AnyNode, found: Circumstances) -> str:
     if isinstance(node, ByLifecycle):
         return f"The learner was {found.story.state.replace('_', ' ')} then."
     return ""
+
+
+def _habit(connection: Connection, spec: WaveSpec, found: Circumstances) -> list[Miss]:
+    """What a learner decided on their page, as it is now."""
+    if not spec.is_habit or connection.execute(select(wants(spec)).where(learner.c.id == found.learner_id)).scalar():
+        return []
+    if spec.at_cue:
+        return [Miss("It is for learners who have a plan with a reminder on that weekday.")]
+    but = ", and have no reminder at a cue of their own on that day" if spec.cues_first else ""
+    return [Miss(f"It is for learners who asked for a daily nudge{but}.")]
 
 
 def _silence(spec: WaveSpec, found: Circumstances) -> list[Miss]:
