@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
 from pushpull.catalogue.ratings import refresh_rating
 from pushpull.catalogue.tables import item
@@ -66,6 +66,20 @@ class OwnReview:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """Something a learner has used.
+
+    Args:
+        rating: theirs; None when they gave none.
+    """
+
+    item_id: int
+    title: str
+    language: str
+    rating: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a colleague wrote, as others see it.
 
@@ -80,16 +94,17 @@ class Said:
 
 def has_used(learner_id: int | ColumnElement[int], item_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Whether a learner has used an item: they started or finished it, or some activity of theirs is known."""
+    own, sign = progress.alias("own"), activity.alias("sign")  # the statement around it may read both tables too
     began = exists().where(
-        progress.c.learner_id == learner_id,
-        progress.c.item_id == item_id,
-        or_(progress.c.started_at.is_not(None), progress.c.status.in_(("started", "completed", "failed"))),
+        own.c.learner_id == learner_id,
+        own.c.item_id == item_id,
+        or_(own.c.started_at.is_not(None), own.c.status.in_(("started", "completed", "failed"))),
     )
     was_there = exists().where(
-        activity.c.learner_id == learner_id,
-        activity.c.item_id == item_id,
-        activity.c.voided_at.is_(None),
-        activity.c.verb.not_in(NOT_ACTIVE_VERBS),
+        sign.c.learner_id == learner_id,
+        sign.c.item_id == item_id,
+        sign.c.voided_at.is_(None),
+        sign.c.verb.not_in(NOT_ACTIVE_VERBS),
     )
     return or_(began, was_there)
 
@@ -188,6 +203,21 @@ def own_review(connection: Connection, learner_id: int, item_id: int) -> OwnRevi
     if row is None or (row.state == ReviewState.HIDDEN and row.body is None):  # hidden, then taken back
         return None
     return OwnReview(row.rating, row.body or "", ReviewState(row.state))
+
+
+def used_lately(connection: Connection, learner_id: int, *, limit: int = 8) -> tuple[Used, ...]:
+    """What the learner has used, the latest first."""
+    mine = and_(review.c.learner_id == learner_id, review.c.item_id == item.c.id)
+    is_shown = or_(review.c.state != ReviewState.HIDDEN.value, review.c.body.is_not(None))
+    latest = func.coalesce(progress.c.last_activity_at, progress.c.completed_at, progress.c.started_at)
+    rows = connection.execute(
+        select(item.c.id, item.c.title, item.c.language, review.c.rating)
+        .select_from(progress.join(item, item.c.id == progress.c.item_id).outerjoin(review, and_(mine, is_shown)))
+        .where(progress.c.learner_id == learner_id, has_used(learner_id, item.c.id))
+        .order_by(latest.is_(None), latest.desc(), item.c.id)
+        .limit(limit)
+    )
+    return tuple(Used(row.id, row.title, row.language or "", row.rating) for row in rows)
 
 
 def said_of(connection: Connection, item_id: int, *, except_of: int = 0, limit: int = 10) -> tuple[Said, ...]:
