@@ -147,6 +147,21 @@ def week(
     return Week(tuple(Day(on, state(on), minutes[on], is_today=on == today) for on in minutes))
 
 
+def local_date(instant: datetime, zone: str) -> date:
+    """The date on the calendar at an instant (aware), for somebody in that zone."""
+    return instant.astimezone(_zone(zone)).date()
+
+
+@lru_cache(maxsize=1024)
+def is_zone(name: str) -> bool:
+    """Whether the IANA database has a zone of that name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder, such as "Europe"
+        return False
+    return bool(name)
+
+
 def week_of(now: datetime, zone: str) -> tuple[datetime, datetime]:
     """The first instant of the local week that ``now`` is in, and the first after it (UTC)."""
     place = _zone(zone)
@@ -194,7 +209,7 @@ def today_by_zone(zones: Collection[str], *, now: datetime, default: str) -> CTE
         default: the organisation's zone, for unknown ones.
     """
     columns = [column("zone", String), column("starts_at", UtcDateTime()), column("ends_at", UtcDateTime())]
-    rows = [(zone, *day_of(now, zone if _is_zone(zone) else default)) for zone in sorted({*zones, ""})]
+    rows = [(zone, *day_of(now, zone if is_zone(zone) else default)) for zone in sorted({*zones, ""})]
     return table_of("today", columns, rows)
 
 
@@ -240,17 +255,8 @@ def met_goal_today(
     return frozenset(connection.execute(select(learner.c.id).where(among, has_met_goal(today, now=now))).scalars())
 
 
-@lru_cache(maxsize=1024)
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder, such as "Europe"
-        return False
-    return bool(name)
-
-
 def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name if _is_zone(name) else "UTC")
+    return ZoneInfo(name if is_zone(name) else "UTC")
 
 
 def _midnight(place: ZoneInfo, on: date) -> datetime:

@@ -1,0 +1,1 @@
+"""What learners' own pages show of the ledger."""
