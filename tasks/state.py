@@ -1,16 +1,21 @@
-"""What learners did, folded into where they stand."""
+"""What learners did, folded into where they stand.
+
+Folds of several processes may meet: a flow's, and the web app's after each piece of news. Each fold waits for the one
+before it, and a cursor passes no activity that is still being written, so that none is ever left out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from pushpull.db import insert_into, reading, writing
 from pushpull.learners.lifecycle import Rules, derive_events, refold
 from pushpull.learners.lists import in_texts
 from pushpull.learners.progress import fold_activity
+from pushpull.learners.settled import settled_activity
 from pushpull.learners.tables import fold_cursor, learner
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.events import record_reached
@@ -23,9 +28,12 @@ from tasks.step import step
 def fold_progress(as_of: datetime) -> None:
     """Bring every learner's progress up to date with their activity."""
     with writing(installation().engine) as connection:
+        _one_at_a_time(connection, "progress")
         after, before = _cursor(connection, "progress")
+        settled = settled_activity(connection)
         last = fold_activity(connection, after_activity_id=after, as_of=as_of, previous_as_of=before)
-        _keep_cursor(connection, "progress", last, as_of)
+        # What is not settled is folded again: that changes nothing.
+        _keep_cursor(connection, "progress", after if settled is None else max(after, min(last, settled)), as_of)
 
 
 @step("list campaigns")
@@ -47,17 +55,25 @@ def move_lifecycles(campaign_key: str, as_of: datetime, cohort: Sequence[str] = 
     """
     with writing(installation().engine) as connection:
         campaign_id = campaign_id_of(connection, campaign_key)
-        record_reached(connection, campaign_key, now=as_of)
         name = f"lifecycle:{campaign_id}"
+        _one_at_a_time(connection, name)
+        record_reached(connection, campaign_key, now=as_of)
         after, _ = _cursor(connection, name)
+        folded, _ = _cursor(connection, "progress")  # before the events: what comes between them is derived next time
         derive_events(connection, campaign_id, after_activity_id=after)
-        _keep_cursor(connection, name, _cursor(connection, "progress")[0], as_of)
+        _keep_cursor(connection, name, folded, as_of)
         chosen = None
         if cohort:
             ids = connection.execute(select(learner.c.id).where(in_texts(learner.c.external_id, cohort)))
             chosen = list(ids.scalars())
         moved = refold(connection, campaign_id, as_of=as_of, rules=Rules(), learner_ids=chosen)
     return {f"{old} → {new}": count for (old, new), count in sorted(moved.items())}
+
+
+def _one_at_a_time(connection: Connection, name: str) -> None:
+    """Wait until no other process folds the same, and let none begin before this transaction ends."""
+    if connection.dialect.name == "postgresql":  # on SQLite whoever writes is alone
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"fold:{name}", 0))))
 
 
 def _cursor(connection: Connection, name: str) -> tuple[int, datetime | None]:

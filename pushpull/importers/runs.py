@@ -174,6 +174,10 @@ class ImportRun:
             self.connection.execute(insert(quarantine), lines)
         self._quarantined = []
 
+    def forget_refused(self) -> None:
+        """Leave what was refused out of the quarantine: it is there from an earlier look at the same rows."""
+        self._quarantined = []
+
 
 @contextmanager
 def importing(

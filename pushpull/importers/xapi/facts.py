@@ -29,6 +29,8 @@ SOURCE = "xapi"
 #: Verbs of other vocabularies that mean the same as one of ADL's.
 _SAME_AS = {"complete": "completed"}
 _LONGEST_VERB = 32
+#: Longer than this nobody learns at a time: it is not known how long then.
+_MOST_MINUTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def fact_of(statement: Mapping[str, Any], *, now: datetime) -> Fact:
     actors = [] if voids else _actors(actor)
     result = statement.get("result", {})
     return Fact(
-        statement_id=_id_of(statement),
+        statement_id=id_of(statement),
         actors=actors,
         is_group=actor.get("objectType") == "Group",
         verb=_verb(statement["verb"]["id"]),
@@ -93,7 +95,7 @@ def fact_of(statement: Mapping[str, Any], *, now: datetime) -> Fact:
         around=_around(statement.get("context", {})),
         occurred_at=occurred_at,
         stored_at=stored_at,
-        minutes=iso_minutes(result["duration"]) if "duration" in result else None,
+        minutes=_minutes(result),
         score=_score(result.get("score", {})),
         success=result.get("success"),
         voids=voids,
@@ -124,7 +126,7 @@ def _actors(actor: Mapping[str, Any]) -> list[Identity]:
     return list(dict.fromkeys(members))
 
 
-def _id_of(statement: Mapping[str, Any]) -> str:
+def id_of(statement: Mapping[str, Any]) -> str:
     """The statement's id. Without one it gets the same id whenever the same content is read again."""
     if "id" in statement:
         return str(UUID(statement["id"]))
@@ -148,6 +150,11 @@ def _around(context: Mapping[str, Any]) -> list[str]:
         named = activities.get(place, [])
         found += [activity["id"] for activity in (named if isinstance(named, list) else [named])]
     return found
+
+
+def _minutes(result: Mapping[str, Any]) -> float | None:
+    minutes = iso_minutes(result["duration"]) if "duration" in result else None
+    return minutes if minutes is not None and minutes <= _MOST_MINUTES else None
 
 
 def _score(score: Mapping[str, Any]) -> float | None:

@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from pushpull.importers.json_text import NotJsonError, read_json
 from pushpull.importers.reading import SourceError
 
 _END_OF_LINE = rb"(?:\r\n|\r(?!\n)|(?<!\r)\n)"  # never half of a pair
@@ -42,9 +41,9 @@ def statements_in(message: bytes, *, name: str) -> Any:
     if not split or not split[0][0].get("content-type", "").startswith("application/json"):
         raise SourceError(f"{name}: the first part must be application/json")
     try:
-        content = orjson.loads(split[0][1])
-    except orjson.JSONDecodeError as error:
-        raise SourceError(f"{name}: the first part is not JSON") from error
+        content = read_json(split[0][1])
+    except NotJsonError as error:
+        raise SourceError(f"{name}: the first part is {error}") from error
     hashes = {_attachment_hash(headers, name) for headers, _ in split[1:]}
     wanted: set[str] = set()
     for statement in content if isinstance(content, list) else [content]:

@@ -82,6 +82,17 @@ def check_statement(value: Any) -> None:
         invalid("object", "only a statement can be voided")
 
 
+def check_actor(value: Any, path: str) -> None:
+    """Check an agent or an identified group, as it stands in the query of a request (part three, 2.1.3).
+
+    Raises:
+        Refused: it is not valid, or nobody in particular.
+    """
+    _actor(value, path)
+    if not any(name in value for name in _IDENTIFIERS):
+        invalid(path, "an anonymous group is nobody in particular")
+
+
 def _agree(value: Mapping[str, Any], path: str) -> None:
     """Revision and platform only make sense for activities (2.4.6)."""
     context = value.get("context", {})

@@ -1,0 +1,216 @@
+"""Statements as course players send them: one request at a time, whole or not at all (xAPI 1.0.3, part three, 2.1).
+
+A statement is kept as it was sent, so that it can be asked for again, and becomes activity in the same transaction. One
+that says nothing about a learner we know is kept too; :func:`replay_unknown` looks at it again once we know more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select
+
+from pushpull.db import insert_into, insert_new, writing
+from pushpull.importers.daily import account, run_of_day
+from pushpull.importers.refusals import Refused
+from pushpull.importers.runs import ImportRun
+from pushpull.importers.staging import chunks
+from pushpull.importers.tables import import_cursor, xapi_statement
+from pushpull.importers.xapi.becoming import activity_of
+from pushpull.importers.xapi.facts import SOURCE, Fact, fact_of, id_of
+from pushpull.importers.xapi.sameness import as_listed, same
+from pushpull.importers.xapi.statements import VOIDED, check_statement
+from pushpull.learners.lists import in_texts
+from pushpull.learners.tables import activity, learner
+
+#: The version of statements that do not say theirs (part two, 2.4.10).
+_VERSION = "1.0.0"
+#: How far back statements about people nobody knew are looked at again, and how many at once.
+REPLAYED = timedelta(days=90)
+_MOST_REPLAYED = 5000
+_REPLAY = "xapi:replay"
+
+
+class StatementRefusedError(ValueError):
+    """A statement of a request is not valid, so nothing of the request was taken in.
+
+    Args:
+        position: which of the request's statements, from 1.
+        rule: the place in it and the rule that is broken, never the value.
+    """
+
+    def __init__(self, position: int, rule: str) -> None:
+        super().__init__(f"statement {position}: {rule}")
+
+
+class StatementConflictError(ValueError):
+    """Another statement is known under the same id; nothing of the request was taken in."""
+
+    def __init__(self, statement_id: str) -> None:
+        super().__init__(f"another statement is stored under {statement_id}")
+
+
+def receive(
+    engine: Engine, source: str, statements: Sequence[Any], *, authority: Mapping[str, Any], now: datetime
+) -> list[str]:
+    """Take in the statements of one request.
+
+    A statement that is there already is no error and changes nothing. One without an id gets its id from what it says
+    and when, so that a request which is repeated because its answer got lost adds nothing.
+
+    Args:
+        source: the name of the source that sends.
+        statements: as they were read, unchecked.
+        authority: who vouches for them: the source, as an xAPI agent.
+        now: the instant of the request, aware; nothing that was done is later.
+
+    Returns:
+        Their ids, in their order.
+
+    Raises:
+        StatementRefusedError: one is not valid.
+        StatementConflictError: another one is known under an id.
+    """
+    sent = [_checked(position, statement) for position, statement in enumerate(statements, start=1)]
+    bodies = [_stored(statement, authority, now) for statement in sent]
+    ids = [body["id"] for body in bodies]
+    if len(set(ids)) != len(ids):
+        raise StatementRefusedError(_first_repeated(ids), "id: the same as that of an earlier statement")
+    with writing(engine) as connection:
+        new = _keep(connection, source, bodies, now)
+        _refuse_conflicts(connection, {each: s for each, s in zip(ids, sent, strict=True) if each not in new})
+        _refuse_voidings(connection, source, bodies, new)
+        run = run_of_day(connection, "xapi", source, now=now)
+        run.report.rows_in = len(ids)
+        run.count(duplicate=len(ids) - len(new))
+        numbered = [(at, body) for at, body in enumerate(bodies, start=1) if body["id"] in new]
+        _become_activity(run, numbered)
+        account(run)
+    return ids
+
+
+def replay_unknown(connection: Connection, *, now: datetime) -> int:
+    """Look again at statements of people nobody knew, if people are new or have changed since the last time.
+
+    Args:
+        now: the instant of this look, aware; it is remembered for the next one.
+
+    Returns:
+        How many statements became activity.
+    """
+    last = connection.scalar(select(import_cursor.c.stored_until).where(import_cursor.c.source == _REPLAY))
+    latest = connection.scalar(select(func.max(learner.c.updated_at)))
+    if latest is None or (last is not None and latest < last):
+        return 0
+    remember = insert_into(connection, import_cursor).values(source=_REPLAY, stored_until=now)
+    connection.execute(
+        remember.on_conflict_do_update(index_elements=["source"], set_={"stored_until": remember.excluded.stored_until})
+    )
+    waiting = connection.execute(
+        select(xapi_statement.c.source, xapi_statement.c.body)
+        .where(xapi_statement.c.stored_at >= now - REPLAYED, _says_nothing_yet())
+        .order_by(xapi_statement.c.stored_at.desc())
+        .limit(_MOST_REPLAYED)
+    ).all()
+    found = 0
+    for source in sorted({row.source for row in waiting}):
+        run = run_of_day(connection, "xapi", source, now=now)
+        _become_activity(run, [(1, row.body) for row in waiting if row.source == source])
+        found += run.report.accepted
+        # They were rows of the day they came on, and refused there: only those that are taken in now count again.
+        run.report.rows_in, run.report.rejected, run.report.duplicate = run.report.accepted, 0, 0
+        run.forget_refused()
+        if run.report.accepted:
+            account(run)
+    return found
+
+
+def _says_nothing_yet() -> ColumnElement[bool]:
+    """No activity came of a statement that could bring some."""
+    verb, kind = (xapi_statement.c.body[path].as_string() for path in (("verb", "id"), ("actor", "objectType")))
+    of_it = select(activity.c.id).where(activity.c.source == SOURCE)
+    own = of_it.where(activity.c.source_id == xapi_statement.c.statement_id).exists()
+    of_members = of_it.where(func.substr(activity.c.source_id, 1, 36) == xapi_statement.c.statement_id).exists()
+    return and_(verb != VOIDED, ~own, or_(func.coalesce(kind, "Agent") != "Group", ~of_members))
+
+
+def _checked(position: int, statement: Any) -> dict[str, Any]:
+    try:
+        check_statement(statement)
+    except Refused as refused:
+        raise StatementRefusedError(position, f"{refused.field}: {refused.detail}") from None
+    checked: dict[str, Any] = statement
+    return checked
+
+
+def _stored(statement: Mapping[str, Any], authority: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The statement as it is kept: with what an LRS adds (part two, 2.4.1, 2.4.7 to 2.4.10)."""
+    at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    said = {name: value for name, value in statement.items() if name not in {"stored", "authority"}}
+    said.setdefault("timestamp", at)
+    kept = {**said, "id": id_of(said), "stored": at, "authority": authority}
+    kept.setdefault("version", _VERSION)
+    return as_listed(kept)
+
+
+def _first_repeated(ids: Sequence[str]) -> int:
+    return next(at for at, each in enumerate(ids, start=1) if each in ids[: at - 1])
+
+
+def _keep(connection: Connection, source: str, bodies: Sequence[Mapping[str, Any]], now: datetime) -> set[str]:
+    """Keep what is new. A request with the same id at the same moment waits here for the other's end."""
+    rows = [{"statement_id": body["id"], "source": source, "stored_at": now, "body": body} for body in bodies]
+    rows.sort(key=lambda row: str(row["statement_id"]))  # two requests that share ids wait, but not for each other
+    statement = insert_into(connection, xapi_statement).on_conflict_do_nothing()
+    if not rows:
+        return set()
+    return set(connection.scalars(statement.returning(xapi_statement.c.statement_id), rows))
+
+
+def _refuse_conflicts(connection: Connection, known: Mapping[str, Mapping[str, Any]]) -> None:
+    for some in chunks(sorted(known)):
+        stored = select(xapi_statement.c.statement_id, xapi_statement.c.body).where(
+            in_texts(xapi_statement.c.statement_id, some)
+        )
+        for statement_id, body in connection.execute(stored):
+            if not same(body, known[statement_id]):
+                raise StatementConflictError(statement_id)
+
+
+def _refuse_voidings(connection: Connection, source: str, bodies: Sequence[Mapping[str, Any]], new: set[str]) -> None:
+    """Nobody takes back what another system said, nor a voiding (part two, 2.3.2)."""
+    targets = {
+        body["object"]["id"].lower(): at
+        for at, body in enumerate(bodies, start=1)
+        if body["verb"]["id"] == VOIDED and body["id"] in new
+    }
+    if not targets:
+        return
+    stored = select(xapi_statement.c.statement_id, xapi_statement.c.source, xapi_statement.c.body).where(
+        in_texts(xapi_statement.c.statement_id, sorted(targets))
+    )
+    for row in connection.execute(stored):
+        if row.source != source:
+            raise StatementRefusedError(targets[row.statement_id], "object.id: the statement of another source")
+        if row.body["verb"]["id"] == VOIDED:
+            raise StatementRefusedError(targets[row.statement_id], "object.id: a voiding statement cannot be voided")
+
+
+def _become_activity(run: ImportRun, numbered: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+    rows = activity_of(run, list(_facts(run, numbered)))
+    columns = [{n: v for n, v in row.items() if n not in {"row_number", "occurrence"}} for row in rows]
+    insert_new(run.connection, activity, columns)
+
+
+def _facts(run: ImportRun, numbered: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Fact]]:
+    for number, body in numbered:
+        try:
+            fact = fact_of(body, now=run.now)
+        except Refused as refused:
+            run.refuse(number, refused)
+            continue
+        # A clock that runs ahead, or a made-up year, is no reason to wait for that instant.
+        yield number, replace(fact, occurred_at=min(fact.occurred_at, run.now))

@@ -1,0 +1,27 @@
+"""What other systems tell us at any moment, folded soon after it came."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pushpull.db import writing
+from pushpull.importers.xapi.receiving import replay_unknown
+from tasks.installation import installation
+from tasks.state import fold_progress, known_campaigns, move_lifecycles
+
+
+def fold_news(as_of: datetime) -> dict[str, dict[str, int]]:
+    """Bring progress and all lifecycles up to date, between two runs of the sync flow and beside them.
+
+    Doing it again changes nothing, and several processes may do it at once: each fold waits for the one before.
+
+    Args:
+        as_of: the present, aware; what happened later is left for a later call.
+
+    Returns:
+        Learners moved from state to state, by campaign.
+    """
+    with writing(installation().engine) as connection:
+        replay_unknown(connection, now=as_of)
+    fold_progress(as_of)
+    return {campaign: move_lifecycles(campaign, as_of) for campaign in known_campaigns()}
