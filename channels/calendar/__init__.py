@@ -2,7 +2,7 @@
 
 from channels.calendar.gaps import Busy, Gap, free_gaps
 from channels.calendar.graph import Calendar, CannotTell
-from channels.calendar.ics import write_hold
+from channels.calendar.ics import is_address, write_hold
 from channels.calendar.office import offers, office_hours
 from channels.calendar.texts import entry_texts
 
@@ -13,6 +13,7 @@ __all__ = [
     "Gap",
     "entry_texts",
     "free_gaps",
+    "is_address",
     "offers",
     "office_hours",
     "write_hold",

@@ -34,7 +34,7 @@ def write_hold(
     Raises:
         ValueError: an instant has no zone, the end is not after the start, or the organizer is no address.
     """
-    if not _ADDRESS.fullmatch(organizer):
+    if not is_address(organizer):
         raise ValueError("the organizer must be an e-mail address such as learning@example.com")
     if _stamp(ends_at) <= _stamp(starts_at):
         raise ValueError("a hold must end after it starts")
@@ -59,6 +59,11 @@ def write_hold(
         "END:VCALENDAR",
     ]
     return b"".join(_folded(line) for line in lines)
+
+
+def is_address(text: str) -> bool:
+    """Whether it can be named as who an entry comes from."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def _stamp(instant: datetime) -> str:

@@ -107,7 +107,7 @@ def test_cues_are_due_on_their_days_until_they_are_ended(engine: Engine) -> None
         end(connection, other, ended, at=NOON)
 
         def due(weekday: int) -> list[tuple[int, int, int | None, int | None]]:
-            return [tuple(row) for row in connection.execute(due_cues(weekday).order_by(cue_plan.c.id))]
+            return list(connection.execute(due_cues(weekday).order_by(cue_plan.c.id)))
 
         assert due(0) == [(mondays, one, thing, 600), (daily, other, None, None)]
         assert due(2) == [(daily, other, None, None)]

@@ -1,0 +1,269 @@
+"""The page on which people plan their two minutes: what it shows, and in which words. Its forms are sent elsewhere:
+plans to :mod:`web.plans`, times to :mod:`web.calendar_times`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from channels.calendar import Gap
+from pushpull.db import reading
+from pushpull.learners.choices import choices_of
+from pushpull.learners.holds import Hold, holds_ahead
+from pushpull.learners.plans import LONGEST_CUE, MOST_OPEN, Choice, Plan, PlanError, choices, open_plans
+from pushpull.learners.vocabulary import Cue, HoldState
+from pushpull.ledger.terms import campaign_items
+from pushpull.ledger.timing import known
+from tasks.calendar import calendar_of
+from web.forms import Fields
+from web.frame import frame_of
+from web.session import Visitor
+from web.site import now, site_of
+from web.words import Words
+
+#: What a redirect may say was done.
+DONE = frozenset({"plan", "ended", "calendar", "hold", "taken_back"})
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::[\d.]+)?")
+#: Monday to Friday.
+_WORK_WEEK = frozenset("01234")
+#: Where it may be taken back: it is in the calendar, or may still get there.
+_OPEN = frozenset({HoldState.WANTED, HoldState.UNCERTAIN, HoldState.MADE})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan as it stands in the form, right or wrong.
+
+    Args:
+        plan_id: which one is being changed; None: a new one.
+        days: numbers of weekdays, Monday is 0.
+    """
+
+    plan_id: int | None = None
+    cue: str = ""
+    cue_text: str = ""
+    item: str = ""
+    days: frozenset[str] = _WORK_WEEK
+    at: str = ""
+    reminds: bool = False
+
+    @classmethod
+    def of_fields(cls, fields: Fields, plan_id: int | None) -> Draft:
+        """As somebody filled it in."""
+        return cls(
+            plan_id,
+            one(fields, "cue"),
+            one(fields, "cue_text").strip(),
+            one(fields, "item"),
+            frozenset(fields.get("day", [])),
+            one(fields, "at").strip(),
+            "remind" in fields,
+        )
+
+    @classmethod
+    def of_plan(cls, plan_id: int, plan: Plan) -> Draft:
+        """As it was kept."""
+        return cls(
+            plan_id,
+            plan.cue.value,
+            plan.cue_text,
+            str(plan.item_id or ""),
+            frozenset(str(day) for day in range(7) if plan.is_on(day)),
+            "" if plan.at_minute is None else clock(plan.at_minute),
+            plan.reminds,
+        )
+
+    def plan(self, offered: tuple[Choice, ...]) -> Plan:
+        """The plan it stands for.
+
+        Args:
+            offered: what can be opened.
+
+        Raises:
+            PlanError: it stands for none; says where.
+        """
+        if self.cue not in list(Cue):
+            raise PlanError("cue", "choose a moment")
+        cue = Cue(self.cue)
+        chosen = chosen_from(offered, self.item)
+        if self.item and chosen is None:
+            raise PlanError("item_id", "no longer open")
+        time = _CLOCK.fullmatch(self.at)
+        if self.at and time is None:
+            raise PlanError("at_minute", "not a time of the day")
+        return Plan(
+            cue,
+            self.cue_text if cue is Cue.OWN else "",
+            chosen.item_id if chosen else None,
+            int(time[1]) * 60 + int(time[2]) if time else None,
+            sum(1 << day for day in range(7) if str(day) in self.days),
+            self.reminds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at somebody's calendar brought.
+
+    Args:
+        item: what the time is for; empty for whatever is next.
+        offers: free times; None: the calendar did not answer.
+    """
+
+    item: str
+    offers: list[Gap] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How the page speaks: sentences, days and times in the reader's language and zone."""
+
+    words: Words
+    zone: str
+
+    def sentence(self, plan: Plan, title: str) -> str:
+        """The plan as its learner would say it."""
+        is_own = plan.cue is Cue.OWN
+        key = f"sentence{'_own' if is_own else ''}{'' if title else '_next'}"
+        cue = plan.cue_text if is_own else self.words(f"cue_{plan.cue}")
+        return self.words(key, cue=cue, item=title) if title else self.words(key, cue=cue)
+
+    def days(self, plan: Plan) -> str:
+        """The days of a plan; three and more in a row as "from – to"."""
+        on = [day for day in range(7) if plan.is_on(day)]
+        if len(on) == 7:
+            return self.words("every_day")
+        runs: list[list[int]] = []
+        for day in on:
+            if runs and runs[-1][-1] == day - 1:
+                runs[-1].append(day)
+            else:
+                runs.append([day])
+        parts = []
+        for run in runs:
+            names = [self.words(f"day_{day}") for day in run]
+            parts += [f"{names[0]} – {names[-1]}"] if len(run) > 2 else names
+        return ", ".join(parts)
+
+    def clock(self, plan: Plan) -> str:
+        """When its cue comes, about; empty where nobody said."""
+        return "" if plan.at_minute is None else self.words("about", time=clock(plan.at_minute))
+
+    def when(self, instant: datetime) -> str:
+        """Day and time."""
+        at = instant.astimezone(ZoneInfo(self.zone))
+        weekday, month = self.words(f"day_{at.weekday()}"), self.words(f"month_{at.month}")
+        return self.words("when", weekday=weekday, day=at.day, month=month, time=f"{at:%H:%M}")
+
+    def until(self, instant: datetime) -> str:
+        """When a free time ends."""
+        return self.words("free_until", time=f"{instant.astimezone(ZoneInfo(self.zone)):%H:%M}")
+
+    def state(self, hold: Hold) -> str:
+        """What became of a time."""
+        if hold.is_stuck:
+            return self.words("state_stuck")
+        return self.words(f"state_{HoldState.WANTED if hold.state is HoldState.UNCERTAIN else hold.state}")
+
+
+def clock(minute: int) -> str:
+    """A minute of the day as clocks show it."""
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def one(fields: Fields, name: str) -> str:
+    """The first value of a field; empty where there is none."""
+    return (fields.get(name) or [""])[0]
+
+
+def chosen_from(offered: tuple[Choice, ...], item: str) -> Choice | None:
+    """What a form names; None for whatever is next, and for what is not offered."""
+    return next((each for each in offered if str(each.item_id) == item), None)
+
+
+def offered_to(connection: Connection, visitor: Visitor) -> tuple[Choice, ...]:
+    """What a visitor can plan to open."""
+    campaign = campaign_items(connection, visitor.campaign_id) if visitor.campaign_id else ()
+    linked = (visitor.item_id,) if visitor.item_id else ()
+    return choices(connection, visitor.learner_id, also=(*campaign, *linked), now=now())
+
+
+def zone_of(zone: str, default: str) -> str:
+    """A zone that clocks know."""
+    return zone if known(zone) else default
+
+
+def plan_page(
+    request: Request,
+    visitor: Visitor,
+    *,
+    status: int = 200,
+    done: str = "",
+    draft: Draft | None = None,
+    editing: int | None = None,
+    error: str = "",
+    look: Look | None = None,
+    chosen_time: str = "",
+    time_error: str = "",
+) -> Response:
+    """The page.
+
+    Args:
+        done: what was just done: one of :data:`DONE`.
+        draft: what the form holds; None: nothing yet, or the plan ``editing``.
+        error: the field of the form that is wrong.
+        look: what the calendar said.
+        chosen_time, time_error: what the form of a time holds, and the key of what is wrong with it.
+    """
+    site, learner_id = site_of(request), visitor.learner_id
+    with reading(site.engine) as connection:
+        frame = frame_of(request, connection, visitor)
+        plans = open_plans(connection, learner_id)
+        offered = offered_to(connection, visitor)
+        holds = holds_ahead(connection, learner_id, now=now())
+        agrees = choices_of(connection, learner_id).wants_holds
+    if draft is None:
+        kept = next((each for each in plans if each.id == editing), None)
+        draft = Draft.of_plan(kept.id, kept.plan) if kept else None
+    told = Told(frame.words("plans"), zone_of(frame.zone, site.settings.timezone))
+    return frame.page(
+        "plans.html.j2",
+        "plans",
+        here="/me/plans",
+        status=status,
+        told=told,
+        done=done if done in DONE else "",
+        plans=plans,
+        has_room=len(plans) < MOST_OPEN,
+        most_open=MOST_OPEN,
+        longest_cue=LONGEST_CUE,
+        offered=offered,
+        cues=list(Cue),
+        draft=draft or Draft(cue=Cue.BEFORE_EMAIL.value),
+        is_drafted=draft is not None,
+        preview=_preview(told, draft, offered) if draft is not None and not error else "",
+        error=error,
+        has_calendar=calendar_of(site.settings) is not None,
+        agrees=agrees,
+        look=look,
+        holds=holds,
+        open_states=_OPEN,
+        chosen_time=chosen_time,
+        time_error=time_error,
+    )
+
+
+def _preview(told: Told, draft: Draft, offered: tuple[Choice, ...]) -> str:
+    try:
+        plan = draft.plan(offered)
+    except PlanError:  # the item of a kept plan is no longer there
+        return ""
+    chosen = chosen_from(offered, draft.item)
+    return told.sentence(plan, chosen.title if chosen else "")
