@@ -20,6 +20,7 @@ from cli.deploying import deploy, undeploy
 from cli.errors import in_words
 from cli.imports import imports
 from cli.ops import campaigns, parked, replies, waves
+from cli.peers import items, reviews
 from cli.runs import runs
 from cli.sandbox import sandbox
 from cli.setup import setup
@@ -35,6 +36,8 @@ for _name, _group in {
     "channel": channels,
     "parked": parked,
     "replies": replies,
+    "reviews": reviews,
+    "item": items,
     "switch": switch,
     "setup": setup,
     "sandbox": sandbox,

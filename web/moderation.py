@@ -1,7 +1,130 @@
-"""Ops decide about reviews and public thanks; behind the company's sign-in."""
+"""Ops decide about reviews and public thanks; behind the company's sign-in. Nobody is named beside what they wrote."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pushpull.db import reading, writing
+from pushpull.learners.recognitions import wall
+from pushpull.learners.vocabulary import ReviewState
+from pushpull.ledger.moderating import (
+    NoReasonError,
+    UnknownReviewError,
+    UnknownThanksError,
+    decide,
+    low_rated,
+    reviews_that,
+    take_down,
+)
+from web.forms import Fields
+from web.pages import page
+from web.session import FORM_TOKEN
+from web.site import now, site_of
+from web.staff import Staff, staff_form_of, staff_of
+from web.words import Words, spoken_in, words_for
 
 router = APIRouter()
+
+PAGE: Final = "/moderation"
+
+_DECISIONS: Final = {"publish": ReviewState.PUBLISHED, "hide": ReviewState.HIDDEN}
+_SAID: Final = {"decided": "decided", "gone": "gone_meanwhile"}
+#: Reviews of a state on the page; the command line lists more.
+_MOST: Final = 30
+
+
+def show(request: Request) -> Response:
+    """What waits for a decision, and what was decided."""
+    return _page(request, staff_of(request))
+
+
+async def reviews(request: Request) -> Response:
+    """Publish or hide a review."""
+    staff, fields = await staff_form_of(request)
+    return await run_in_threadpool(_decide, request, staff, fields)
+
+
+async def thanks(request: Request) -> Response:
+    """Take thanks off the wall."""
+    staff, fields = await staff_form_of(request)
+    return await run_in_threadpool(_take_down, request, staff, fields)
+
+
+router.add_route(PAGE, show, methods=["GET"])
+router.add_route(f"{PAGE}/reviews", reviews, methods=["POST"])
+router.add_route(f"{PAGE}/thanks", thanks, methods=["POST"])
+
+
+def _page(request: Request, staff: Staff, *, status: int = 200, wrong: str = "") -> Response:
+    words = _words(request)
+    if not staff.is_ops:
+        return page("message.html.j2", status=403, words=words, title=words("not_ops"), lines=[])
+    with reading(site_of(request).engine) as connection:
+        return page(
+            "moderation.html.j2",
+            status=status,
+            words=words,
+            form_token_name=FORM_TOKEN,
+            form_token=staff.form_token,
+            waiting=reviews_that(connection, ReviewState.HELD, limit=_MOST),
+            published=reviews_that(connection, ReviewState.PUBLISHED, limit=_MOST),
+            hidden=reviews_that(connection, ReviewState.HIDDEN, limit=_MOST),
+            low=low_rated(connection),
+            wall=wall(connection, now()),
+            wrong=wrong,
+            said=_SAID.get(request.query_params.get("done", ""), ""),
+        )
+
+
+def _decide(request: Request, staff: Staff, fields: Fields) -> Response:
+    number, why, decision = _one(fields, "number"), _one(fields, "why"), _DECISIONS.get(_one(fields, "decision"))
+    if not staff.is_ops or decision is None:
+        return _refused(request, staff)
+    try:
+        with writing(site_of(request).engine) as connection:
+            decide(connection, number, decision, who=_who(staff), why=why, at=now())
+    except NoReasonError:
+        return _page(request, staff, status=422, wrong=number)
+    except UnknownReviewError:
+        return RedirectResponse(f"{PAGE}?done=gone", status_code=303)
+    return RedirectResponse(f"{PAGE}?done=decided", status_code=303)
+
+
+def _take_down(request: Request, staff: Staff, fields: Fields) -> Response:
+    number, why = _one(fields, "number"), _one(fields, "why")
+    if not staff.is_ops or not (number.isascii() and number.isdigit() and len(number) < 18):
+        return _refused(request, staff)
+    try:
+        with writing(site_of(request).engine) as connection:
+            take_down(connection, int(number), who=_who(staff), why=why, at=now())
+    except NoReasonError:
+        return _page(request, staff, status=422, wrong=f"thanks-{number}")
+    except UnknownThanksError:
+        return RedirectResponse(f"{PAGE}?done=gone", status_code=303)
+    return RedirectResponse(f"{PAGE}?done=decided", status_code=303)
+
+
+def _refused(request: Request, staff: Staff) -> Response:
+    if not staff.is_ops:
+        return _page(request, staff)
+    raise HTTPException(400, "Nothing was changed")
+
+
+def _who(staff: Staff) -> str:
+    return staff.email or staff.subject
+
+
+def _words(request: Request) -> Words:
+    return words_for(spoken_in(request.headers.get("accept-language", "")), "peers")
+
+
+def _one(fields: Fields, name: str) -> str:
+    """The value of a field that is there once; empty otherwise."""
+    values = fields.get(name, [])
+    return values[0] if len(values) == 1 else ""
