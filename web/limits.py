@@ -25,6 +25,8 @@ from web.words import spoken_in, words_for
 
 #: More keys than these are not kept: who counted least is forgotten first.
 _MOST_KEYS: Final = 100_000
+#: What sums of seconds may be off by.
+_ROUNDING: Final = 1e-6
 
 
 class By(Enum):
@@ -82,7 +84,7 @@ class Meter:
         """Count one request; seconds until the next one may come, 0 where this one may."""
         now, step = self._monotonic(), limit.seconds / limit.times
         full_until = max(self._full_until.get(key, now), now)
-        if (too_early := full_until - now - (limit.seconds - step)) > 0:
+        if (too_early := full_until - now - (limit.seconds - step)) > _ROUNDING:
             return too_early
         if key not in self._full_until and len(self._full_until) >= _MOST_KEYS:
             self._forget(now)

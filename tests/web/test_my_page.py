@@ -35,10 +35,17 @@ STAMPS = {"created_at": NOW, "updated_at": NOW}
 _records = count(1)
 
 
-def come(place: Place, *, campaign_id: int | None = 1, item_id: int | None = None, wave_id: int | None = None) -> None:
+def come(
+    place: Place,
+    *,
+    campaign_id: int | None = 1,
+    item_id: int | None = None,
+    wave_id: int | None = None,
+    ago: timedelta = timedelta(),
+) -> None:
     """Open the page's door as a link does."""
     claims = Claims(Purpose.LANDING, 1, "", campaign_id=campaign_id, item_id=item_id, wave_id=wave_id, rotation=0)
-    token = place.signer.session_token(claims, datetime.now(UTC) + 2 * HOUR)
+    token = place.signer.session_token(claims, datetime.now(UTC) - ago + 2 * HOUR)
     place.client.cookies.set("__Host-pushpull", token)
 
 
@@ -233,7 +240,7 @@ def test_what_was_moved_stays_there_when_other_things_are_picked_and_another_mes
     add_wave(place)
     add_pick(place, 3, "goal", "calm", score=9)
     assert titles(shown(place)) == ["Saying no kindly", "Better breaks", "A pick"]
-    come(place, item_id=3)  # in the same minutes: what was moved since goes first
+    come(place, item_id=3, ago=HOUR)  # what was moved since they came goes first
     assert titles(shown(place)) == ["Saying no kindly", "Better breaks", "A pick"]
     with writing(place.engine) as connection:
         connection.execute(update(queue_place).values(set_at=NOW - DAY))
@@ -457,12 +464,12 @@ def test_results_are_those_of_the_ledger_and_nothing_is_shown_of_nothing(place: 
     assert "2 times somebody began what you passed on" in said
     assert "One of your reviews helps others choose" in said
     with reading(place.engine) as connection:
-        minutes = connection.execute(
+        total = connection.execute(
             select(func.sum(activity.c.minutes)).where(
                 activity.c.occurred_at >= NOW - 10 * DAY, activity.c.voided_at.is_(None)
             )
         ).scalar()
-    assert minutes == 42.5
+    assert total == 42.5
 
 
 def test_it_speaks_every_language_and_is_never_without_words(place: Place) -> None:
