@@ -297,7 +297,8 @@ def test_what_is_valid_but_strange_is_never_an_error_of_ours(player: Player) -> 
 
 
 def test_statements_come_as_json(player: Player) -> None:
-    for named in ("text/plain", "", "application/xml", "multipart/mixed", "application/jsonx"):        answer = player.ask("POST", "statements", content=json.dumps(said()), headers={"Content-Type": named})
+    for named in ("text/plain", "", "application/xml", "multipart/mixed", "application/jsonx"):
+        answer = player.ask("POST", "statements", content=json.dumps(said()), headers={"Content-Type": named})
         assert answer.status_code == 400
 
 
