@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         False,
         description="An agreement with the works council holds: whose click it was is never kept, only how many.",
     )
+    fewest_people: int = Field(
+        5,
+        description="Fewest people that a figure for managers and sponsors speaks of; engagement: twice as many.",
+        ge=5,
+    )
     erasure_pepper: SecretStr | None = Field(
         None,
         description="Secret under which addresses of erased people stay blocked; never change it. Empty: link_key's.",

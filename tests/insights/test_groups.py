@@ -11,10 +11,11 @@ import pytest
 
 from pushpull.insights.groups.blocks import COMPANY, group_of, without_cycles
 from pushpull.insights.groups.blur import blurred, rounded
-from pushpull.insights.groups.figures import ENGAGEMENT, FEWEST_NAMED, Measure, Shown, Tally, Week, shown
+from pushpull.insights.groups.figures import ENGAGEMENT, NAMED, Measure, Rules, Shown, Tally, Week, shown
 from pushpull.insights.small_numbers import FEWEST
 
 KEY = b"a key of the tests"
+RULES = Rules(KEY)
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Company:
             Tally(1, self.draw[name], {measure: int(measure in self.did[name]) for measure in Measure})
             for name in people
         )
-        return shown(tally, campaign="spring", key=KEY, is_named=is_named, works_council=works_council)
+        return shown(tally, campaign="spring", rules=Rules(KEY, works_council=works_council), is_named=is_named)
 
 
 def told_apart(pages: dict[str, frozenset[str]]) -> list[frozenset[str]]:
@@ -133,7 +134,7 @@ def attack(seed: int) -> Counter[str]:
             what = company.page(people, is_named=top != COMPANY)
             found["figures"] += sum(count is not None for count in what.counts.values())
             for measure, count in what.counts.items():
-                named_few = top != COMPANY and measure in ENGAGEMENT and len(people) < FEWEST_NAMED
+                named_few = top != COMPANY and measure in ENGAGEMENT and len(people) < NAMED * FEWEST
                 if count is not None and (
                     named_few or len(people) < FEWEST or not 5 <= count <= (what.people or 0) - 5
                 ):
@@ -165,7 +166,7 @@ def test_the_attack_succeeds_where_each_team_is_shown_for_itself() -> None:
         for top in [COMPANY, *above]:
             below = {top, *(name for name in above if top in chain(name, above))}
             people = frozenset(name for boss in below for name in direct.get(boss, ()))
-            if len(people) >= FEWEST_NAMED:
+            if len(people) >= NAMED * FEWEST:
                 pages[top] = people
         solved += sum(len(kind) < FEWEST and can_be_solved(pages, kind) for kind in told_apart(pages))
     assert solved > 20
@@ -222,7 +223,7 @@ def test_one_person_makes_nothing_shown_more_than_twice_as_likely() -> None:
 def test_looking_again_shows_the_same_and_other_people_are_drawn_anew() -> None:
     def page(extra: int, key: bytes = KEY) -> Shown:
         tally = Tally(30, 1000 + extra, dict.fromkeys(Measure, 14))
-        return shown(tally, campaign="spring", key=key, is_named=True, works_council=False)
+        return shown(tally, campaign="spring", rules=Rules(key), is_named=True)
 
     assert len({str(page(0)) for _ in range(5)}) == 1
     assert len({str(page(extra)) for extra in range(50)}) > 5
@@ -240,7 +241,7 @@ def test_who_compares_the_week_before_and_after_somebody_left_can_only_guess() -
         first = Tally(people, key, {Measure.COMPLETED: others + did})
         second = Tally(people - 1, key - dice.getrandbits(31), {Measure.COMPLETED: others})
         pair = [
-            shown(each, campaign="spring", key=KEY, is_named=True, works_council=False).counts[Measure.COMPLETED]
+            shown(each, campaign="spring", rules=RULES, is_named=True).counts[Measure.COMPLETED]
             for each in (first, second)
         ]
         if None in pair:
@@ -254,7 +255,7 @@ def test_who_compares_the_week_before_and_after_somebody_left_can_only_guess() -
 
 def test_under_an_agreement_engagement_is_not_even_named() -> None:
     tally = Tally(40, 7, dict.fromkeys(Measure, 20))
-    under = shown(tally, campaign="spring", key=KEY, is_named=False, works_council=True)
+    under = shown(tally, campaign="spring", rules=Rules(KEY, works_council=True), is_named=False)
     assert set(under.counts) == {Measure.REACHED, Measure.COMPLETED}
 
 
@@ -265,9 +266,8 @@ def test_small_groups_show_less(people: int, is_named: bool, seen: int) -> None:
         what = shown(
             Tally(people, key, dict.fromkeys(Measure, people // 2)),
             campaign="spring",
-            key=KEY,
+            rules=RULES,
             is_named=is_named,
-            works_council=False,
         )
         assert (what.people is None) == (people < 5)
         found |= {measure for measure, count in what.counts.items() if count is not None}

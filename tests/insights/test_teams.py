@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert
 from pushpull.db import reading, writing
 from pushpull.insights.groups import figures
 from pushpull.insights.groups.blocks import COMPANY
-from pushpull.insights.groups.figures import Measure, Shown, Week
+from pushpull.insights.groups.figures import Measure, Rules, Shown, Week
 from pushpull.insights.groups.teams import figures_of, manager_with
 from pushpull.learners.tables import learner, lifecycle, lifecycle_event
 from pushpull.ledger.tables import campaign, delivery, rotation, wave
@@ -87,7 +87,7 @@ def was_there(engine: Engine, who: list[int], at: datetime, number: int = 1) -> 
 
 def of(engine: Engine, top: str, *, works_council: bool = False) -> dict[str, Shown]:
     with reading(engine) as connection:
-        found = figures_of(connection, top, WEEK, key=b"key", works_council=works_council)
+        found = figures_of(connection, top, WEEK, rules=Rules(b"key", works_council=works_council))
         return {each.campaign_key: each.shown for each in found}
 
 

@@ -2,13 +2,14 @@
 
 Noise is added to a count before it is rounded: the difference of two numbers, each one more with a chance of one half,
 again and again. So a count is exact in one case of three, off by one in one of three, by five or more in one of 24.
-Whatever is read, one person's doing makes it twice as likely at the most: no figure, and no change of a figure, proves
-anything about one person. Source: A. Ghosh, T. Roughgarden, M. Sundararajan, "Universally utility-maximizing privacy
-mechanisms", 2012 (the geometric mechanism; here with a ratio of one half).
+What one figure says becomes at most twice as likely by a single person's doing. Source: A. Ghosh, T. Roughgarden,
+M. Sundararajan, "Universally utility-maximizing privacy mechanisms", 2012 (the geometric mechanism; here with a ratio
+of one half).
 
-The noise is drawn from the people who are counted, with a secret: the same people with the same count are always shown
-alike, so that looking again does not average it away; one person more or less draws anew. Source: B. Fraser and
-J. Wooton, "A proposed method for confidentialising tabular output to protect against differencing", 2005 (cell keys).
+The noise is drawn from the people who are counted and from the count, with a secret: the same people with the same
+count are always shown alike, so that looking again, week after week, does not average it away. One person more or less
+draws anew. Source: B. Fraser and J. Wooton, "A proposed method for confidentialising tabular output to protect against
+differencing", 2005 (cell keys).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Final
 
 #: What shown counts are multiples of.
 STEP: Final = 5
+#: Of the noise: 2r / (1 - r)² with a ratio r of one half.
+VARIANCE: Final = 4.0
 
 
 def blurred(count: int, *, cell: str, key: bytes) -> int:

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from pushpull.insights.groups.blur import blurred, rounded
 from pushpull.insights.small_numbers import FEWEST
 
-#: The fewest people whose engagement may be shown where everybody knows who they are: a team, a department.
-FEWEST_NAMED: Final = 10
+#: So many times the fewest people whose engagement may be shown where everybody knows who they are, as in a team.
+NAMED: Final = 2
 
 
 class Measure(StrEnum):
@@ -49,6 +49,28 @@ class Week:
         monday = today - timedelta(days=today.weekday())
         begins, ends = (datetime.combine(day, time(), own).astimezone(UTC) for day in (monday - timedelta(7), monday))
         return cls(begins, ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an installation decided about figures.
+
+    Args:
+        key: the secret of the blur: whoever knows it could take the blur away.
+        fewest: people that any figure speaks of.
+        works_council: an agreement holds by which engagement is not shown at all.
+
+    Raises:
+        ValueError: figures of fewer people than are ever shown.
+    """
+
+    key: bytes = field(repr=False)
+    fewest: int = FEWEST
+    works_council: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fewest < FEWEST:
+            raise ValueError(f"figures speak of {FEWEST} people or more, not of {self.fewest}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +112,27 @@ class Shown:
     counts: Mapping[Measure, int | None]
 
 
-def shown(tally: Tally, *, campaign: str, key: bytes, is_named: bool, works_council: bool) -> Shown:
+def shown(tally: Tally, *, campaign: str, rules: Rules, is_named: bool) -> Shown:
     """What may be shown of a group.
 
     Args:
         tally: of its blocks.
         campaign: the campaign's key.
-        key: the secret of the blur.
         is_named: the group is one that everybody knows the people of, such as a team.
-        works_council: an agreement holds by which engagement is not shown at all.
     """
-    measures = [each for each in Measure if not (works_council and each in ENGAGEMENT)]
-    if tally.people < FEWEST:
+    measures = [each for each in Measure if not (rules.works_council and each in ENGAGEMENT)]
+    fewest = rules.fewest
+    if tally.people < fewest:
         return Shown(None, dict.fromkeys(measures))
 
     def about(what: str, count: int) -> int:
-        return rounded(blurred(count, cell=f"{campaign}|{what}|{tally.people}|{tally.key}", key=key))
+        return rounded(blurred(count, cell=f"{campaign}|{what}|{tally.people}|{tally.key}", key=rules.key))
 
-    people = max(FEWEST, about("people", tally.people))
+    people = max(fewest, about("people", tally.people))
     counts: dict[Measure, int | None] = {}
     for measure in measures:
         count = about(measure, tally.counts.get(measure, 0))
-        is_too_small = measure in ENGAGEMENT and is_named and tally.people < FEWEST_NAMED
+        is_too_small = measure in ENGAGEMENT and is_named and tally.people < NAMED * fewest
         # By what would be shown, not by what is true: that a figure is missing must not tell more than the figure.
-        counts[measure] = count if not is_too_small and FEWEST <= count <= people - FEWEST else None
+        counts[measure] = count if not is_too_small and fewest <= count <= people - fewest else None
     return Shown(people, counts)

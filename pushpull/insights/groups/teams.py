@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import CTE, Connection, String, and_, case, func, literal, select
 
 from pushpull.insights.groups.blocks import COMPANY, group_of, without_cycles
-from pushpull.insights.groups.figures import Measure, Shown, Tally, Week, shown
+from pushpull.insights.groups.figures import Measure, Rules, Shown, Tally, Week, shown
 from pushpull.learners.tables import learner, lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import LifecycleKind
 from pushpull.ledger.tables import campaign, delivery, rotation, wave
@@ -48,16 +48,12 @@ def manager_with(connection: Connection, email: str) -> str | None:
     return str(own) if connection.execute(reports).first() else None
 
 
-def figures_of(
-    connection: Connection, top: str, week: Week, *, key: bytes, works_council: bool
-) -> Sequence[CampaignFigures]:
+def figures_of(connection: Connection, top: str, week: Week, *, rules: Rules) -> Sequence[CampaignFigures]:
     """The figures of a manager's whole team in every campaign that wrote to any of them, or of the company's.
 
     Args:
         top: a manager's id, or :data:`COMPANY`.
         week: what is counted: until its end, and who was active in it.
-        key: the secret of the blur.
-        works_council: an agreement holds by which engagement is not shown.
 
     Returns:
         the campaign that began last first.
@@ -79,14 +75,9 @@ def figures_of(
         direct = tallies[row.id]
         # Managers who are not learners themselves report to nobody we know.
         known = above | {manager: COMPANY for manager in direct if manager not in above and manager != COMPANY}
-        group = group_of(top, known, {manager: tally.people for manager, tally in direct.items()})
-        what = shown(
-            Tally.of(direct[manager] for manager in group),
-            campaign=row.key,
-            key=key,
-            is_named=top != COMPANY,
-            works_council=works_council,
-        )
+        sizes = {manager: tally.people for manager, tally in direct.items()}
+        group = Tally.of(direct[manager] for manager in group_of(top, known, sizes, fewest=rules.fewest))
+        what = shown(group, campaign=row.key, rules=rules, is_named=top != COMPANY)
         result.append(CampaignFigures(row.id, row.key, row.name, what))
     return result
 
