@@ -76,7 +76,7 @@ class Sent:
 def evidence(
     connection: Connection, week: Week, *, rules: Rules, prices: Mapping[Channel, Decimal]
 ) -> Sequence[Evidence]:
-    """What there is to tell of every campaign, until the end of a week; three statements, however many there are.
+    """What there is to tell of every campaign, until the end of a week; five statements, however many there are.
 
     Args:
         prices: of one unit on each channel; 0: not known.
