@@ -40,6 +40,7 @@ for _stage, _text in {
     "onboarding": "Plan the onboarding waves of the day: invitation, recovery, resume.",
     "recommendations": "Plan the recommendation waves of the day.",
     "reengagement": "Plan the re-engagement waves of the day, for those who fell silent.",
+    "habit": "Plan the daily nudges and the reminders at a cue, for those who asked for them.",
 }.items():
     _stage_command(_stage, _text)
 

@@ -31,6 +31,7 @@ FLOWS: Final = (
     "cohort-rerun",
     "decide",
     "dispatch",
+    "habit",
     "launch",
     "onboarding",
     "recommendations",

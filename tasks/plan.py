@@ -22,7 +22,7 @@ def load_stage(campaign_key: str, stage: str, as_of: datetime, wave: str = "", d
 
     Args:
         campaign_key: a campaign of the content folder, or the path of its file.
-        stage: launch, onboarding, recommendations or reengagement.
+        stage: launch, onboarding, recommendations, reengagement or habit.
         as_of: the campaign's clock, UTC.
         wave: key of one of its waves, to leave the others out; empty: all.
         days_ahead: list the waves of so many days after the local day of ``as_of``.

@@ -136,13 +136,7 @@ def findings_for(campaign_key: str, as_of: datetime | None = None) -> list[Findi
     if as_of is None:
         with reading(here.engine) as connection:
             as_of = database_now(connection)
-    stages = campaign.stages
-    waves = [
-        wave
-        for stage in (stages.launch, stages.onboarding, stages.recommendations, stages.reengagement)
-        if stage is not None
-        for wave in stage.waves
-    ]
+    waves = [wave for _, wave in campaign.waves()]
     set_up = _set_up(here)
     listed = frozenset(channel for wave in waves for channel in wave.channels)
     helpless = [wave for wave in waves if set_up.isdisjoint(wave.channels)]

@@ -132,6 +132,9 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         after=wave.after,
         min_gap_days=wave.min_gap_days,
         stop_when_active=wave.stop_when_active,
+        daily_goal=wave.when.daily_goal,
+        at_cue=wave.when.at_cue,
+        cues_first=wave.when.daily_goal and _reminds(campaign, day),
         item_count=wave.items,
         trend=wave.trend,
         trend_tags=campaign.references.trends[wave.trend].tags if wave.trend is not None else (),
@@ -142,6 +145,11 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         second_approval_threshold=wave.second_approval_above or campaign.second_approval_above,
         content_hash=campaign.references.hashes[wave.message],
     )
+
+
+def _reminds(campaign: Campaign, day: date) -> bool:
+    """Whether learners are reminded at their own cues on a day, for whom a nudge besides would be one too many."""
+    return any(wave.when.at_cue and _happens(campaign, wave, day) for _, wave in campaign.waves())
 
 
 def _target(campaign: Campaign, wave: Wave) -> Segment | None:

@@ -15,11 +15,11 @@ from content.source import ContentModel
 from content.trend import Trend
 from pushpull.learners.segments import EVERYONE, Segment
 from pushpull.learners.vocabulary import Channel, LearnerState
-from pushpull.ledger.specs import Caps, SendWindow, StopThresholds
+from pushpull.ledger.specs import HABIT_STAGE, Caps, SendWindow, StopThresholds
 from pushpull.ledger.vocabulary import MessageClass, Touch
 
 #: The stages, in the order in which a learner meets them.
-STAGES = ("launch", "onboarding", "recommendations", "reengagement")
+STAGES = ("launch", "onboarding", "recommendations", "reengagement", HABIT_STAGE)
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 ItemKey = Annotated[str, Field(min_length=1, max_length=255)]
@@ -146,7 +146,7 @@ class Wave(ContentModel):
         segment: narrows the campaign's audience.
         state: narrows it to learners in one of these lifecycle states.
         when: on which days.
-        hour: local hour, 0 to 23.
+        hour: local hour, 0 to 23; without a meaning at a cue, which has a time of its own.
         prefer_learner_hour: the learner's own preferred hour where it is known.
         channels: in order of preference; the first usable one is taken.
         items: how many items are recommended.
@@ -203,6 +203,16 @@ class Wave(ContentModel):
             raise ValueError("min_gap_days counts from the waves named in `after`; name one")
         return self
 
+    @model_validator(mode="after")
+    def _habit_comes_again(self) -> Wave:
+        if self.when.is_habit and (self.once or self.once_per_absence):
+            raise ValueError(
+                "a daily nudge or a reminder at a cue comes again: leave `once` and `once_per_absence` out"
+            )
+        if self.when.at_cue and self.prefer_learner_hour:
+            raise ValueError("a reminder comes when the learner's own cue does: leave `prefer_learner_hour` out")
+        return self
+
 
 class Mix(ContentModel):
     """The planned mix of a stage's touches, in percent (mission P4)."""
@@ -231,6 +241,7 @@ class Stages(ContentModel):
     onboarding: Stage | None = None
     recommendations: Stage | None = None
     reengagement: Stage | None = None
+    habit: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)

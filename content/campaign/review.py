@@ -14,6 +14,7 @@ from content.campaign.model import Campaign, Wave
 from content.message import STANDARD, Message, load_message, message_keys
 from content.source import ContentError, Place, Problem, Source
 from content.trend import Trend, load_trend
+from pushpull.ledger.specs import HABIT_STAGE
 from pushpull.ledger.vocabulary import MessageClass
 
 
@@ -51,6 +52,7 @@ class Review:
                 place: Place = ("stages", name, "waves", at)
                 yield from self._trend(wave, place)
                 yield from self._dates(wave, place)
+                yield from self._habit(name, wave, place)
                 yield from self._message(wave, place)
                 for position, wanted in enumerate(wave.after):
                     if wanted not in series or wanted == f"{name}.{wave.key}":
@@ -134,6 +136,17 @@ class Review:
         if trend is not None and trend.is_over(first):
             message = f"{trend.key!r} ended on {trend.ends_on}, before the wave on {first}"
             yield source.problem((*place, "trend"), message)
+
+    def _habit(self, stage: str, wave: Wave, place: Place) -> Iterator[Problem]:
+        if wave.when.is_habit == (stage == HABIT_STAGE):
+            return
+        if wave.when.is_habit:
+            message = (
+                f"`daily_goal` and `at_cue` belong to the {HABIT_STAGE} stage, which sends one message a day at most"
+            )
+        else:
+            message = f"the {HABIT_STAGE} stage has daily nudges and reminders alone: write `daily_goal` or `at_cue`"
+        yield self.source.problem((*place, "when"), message)
 
     def _repeated(self, place: Place, keys: Sequence[str]) -> Iterator[Problem]:
         counts = Counter(keys)

@@ -103,7 +103,8 @@ def _recurrence(campaign: Campaign, stage: str, wave: Wave) -> Recurrence | None
     happens = wave_days(campaign, wave)
     if not happens:
         return None
-    ahead = int(campaign.planning.day_before)
+    # A cue may come at any minute, and in the east before the campaign's own day has begun.
+    ahead = int(campaign.planning.day_before or wave.when.is_habit)
     days = tuple(day - timedelta(days=ahead) for day in happens)
     at = campaign.planning.at.replace(microsecond=0)
     if wave.when.after_start is not None:

@@ -67,6 +67,9 @@ class When(ContentModel):
         working_days_from_due: every working day, to learners so many working days before (negative) or after their
             own due date.
         daily: every working day.
+        daily_goal: every working day, to learners who asked for a daily nudge, until the day's two minutes are done;
+            none on their rest days, fewer and then none as they learn without it or do not answer (missions H1, H2).
+        at_cue: every working day, to learners whose own if-then plan reminds them, when its cue comes (mission H3).
         from_week, until_week: narrows a repeated wave to weeks of the campaign; the first is 1, both are included.
     """
 
@@ -77,6 +80,8 @@ class When(ContentModel):
     inactive_rhythm: float | None = Field(None, gt=0, le=20)
     working_days_from_due: int | None = Field(None, ge=-60, le=60)
     daily: bool = False
+    daily_goal: bool = False
+    at_cue: bool = False
     from_week: Weeks | None = None
     until_week: Weeks | None = None
 
@@ -84,6 +89,11 @@ class When(ContentModel):
     def is_about_inactivity(self) -> bool:
         """Whether silence is what sends it."""
         return self.inactive_days is not None or self.inactive_rhythm is not None
+
+    @property
+    def is_habit(self) -> bool:
+        """Whether each learner's own day says who gets it: a daily nudge or a reminder at a cue."""
+        return self.daily_goal or self.at_cue
 
     @model_validator(mode="after")
     def _is_said_once(self) -> When:
@@ -93,6 +103,8 @@ class When(ContentModel):
             "inactive_days / inactive_rhythm": self.is_about_inactivity,
             "working_days_from_due": self.working_days_from_due is not None,
             "daily": self.daily,
+            "daily_goal": self.daily_goal,
+            "at_cue": self.at_cue,
         }
         said = [way for way, is_said in ways.items() if is_said]
         if len(said) != 1:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prefect.server.schemas.schedules import RRuleSchedule
 from pydantic import ValidationError
 
-from content.campaign import Campaign, Recurrence, When, load_campaign, timetable, waves_on
+from content.campaign import STAGES, Campaign, Recurrence, When, load_campaign, timetable, waves_on
 from content.campaign.model import Planning
 from content.campaign.when import Weekday
 from content.lint import lint_content
@@ -52,7 +52,7 @@ weeks = st.one_of(st.none(), st.integers(1, 56))
 
 @st.composite
 def whens(draw: st.DrawFn) -> When:
-    form = draw(st.sampled_from(["after_start", "weekly", "inactive", "due", "daily"]))
+    form = draw(st.sampled_from(["after_start", "weekly", "inactive", "due", "daily", "daily_goal", "at_cue"]))
     if form == "after_start":
         return When.model_validate(
             {"after_start": {"weeks": draw(st.integers(0, 20)), "days": draw(st.integers(0, 9))}}
@@ -67,6 +67,8 @@ def whens(draw: st.DrawFn) -> When:
         said |= {"inactive_days": 5, "inactive_rhythm": 2}
     elif form == "due":
         said |= {"working_days_from_due": draw(st.integers(-3, 3))}
+    elif form in ("daily_goal", "at_cue"):
+        said |= {form: True}
     else:
         said |= {"daily": True}
     return When.model_validate(said)
@@ -96,7 +98,7 @@ def campaigns(draw: st.DrawFn) -> Campaign:
             "budget": example.budget.model_copy(update={"weekdays": tuple(draw(weekdays))}),
             "planning": Planning(at=time(minutes // 60, minutes % 60), day_before=draw(st.booleans())),
             "stages": example.stages.model_copy(
-                update={"launch": None, "onboarding": None, "reengagement": None, "recommendations": stage}
+                update={**dict.fromkeys(STAGES), ("habit" if when.is_habit else "recommendations"): stage}
             ),
         }
     )
@@ -114,10 +116,11 @@ def test_a_rule_gives_exactly_the_days_of_the_calendar(campaign: Campaign) -> No
     days = [campaign.start + timedelta(days=number) for number in range(-40, length + 41)]
     happens = [day for day in days if waves_on(campaign, day)]
     planning = campaign.planning
+    ((_, sent),) = campaign.waves()
+    ahead = int(planning.day_before or sent.when.is_habit)  # somewhere a cue comes before the day begins here
     zone = ZoneInfo(campaign.timezone)
     wanted = [
-        datetime.combine(day - timedelta(days=planning.day_before), planning.at, tzinfo=zone).astimezone(UTC)
-        for day in happens
+        datetime.combine(day - timedelta(days=ahead), planning.at, tzinfo=zone).astimezone(UTC) for day in happens
     ]
     found = timetable(campaign)
     if not wanted:
@@ -126,7 +129,7 @@ def test_a_rule_gives_exactly_the_days_of_the_calendar(campaign: Campaign) -> No
     (one,) = found
     assert as_prefect_sees(one) == wanted
     assert list(one.instants) == wanted
-    assert one.days_ahead == planning.day_before
+    assert one.days_ahead == ahead
 
 
 def test_the_local_time_stays_when_clocks_change(edit: Edit, copied: Path) -> None:

@@ -152,7 +152,7 @@ def test_the_form_explains_every_parameter(deployment: Deployment) -> None:
 def test_what_plans_and_sends_can_be_asked_for_another_instant_for_a_rehearsal_and_for_a_cohort() -> None:
     """Not so what flows start for themselves, and decisions: they take effect at once, for what they name."""
     asked = [each for each in DEPLOYMENTS.values() if "started-by-flows" not in each.tags and each.name != "decide"]
-    assert len(asked) == 7
+    assert len(asked) == 8
     for deployment in asked:
         assert {"as_of", "dry_run", "cohort"} <= set(inspect.signature(deployment.flow().fn).parameters)
 
@@ -182,7 +182,7 @@ def test_a_wave_in_parts_never_waits_for_its_own_parts() -> None:
 
 def test_the_shared_parameters_are_explained_in_the_same_words() -> None:
     stages = [parameter_schema(each.flow()) for each in DEPLOYMENTS.values() if "stage" in each.tags]
-    assert len(stages) == 4
+    assert len(stages) == len(STAGES)
     for name, shown in stages[0].properties.items():
         assert all(each.properties[name] == shown for each in stages), name
 
