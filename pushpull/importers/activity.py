@@ -17,7 +17,8 @@ from pushpull.importers.occurrences import Occurrences
 from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import Change, ImportRun
 from pushpull.importers.staging import KnownIds, Stage, natural_key
-from pushpull.learners.tables import activity, learner
+from pushpull.importers.whose import Whose
+from pushpull.learners.tables import activity
 
 _COLUMNS = ("source_id", "verb", "section_key", "object_iri", "occurred_at", "minutes", "score", "success")
 
@@ -30,14 +31,17 @@ class ActivityWriter:
         names: the fields that the file fills; only they are staged.
         source: the system that says so.
         numbered: equal source ids are separate records, told apart by their occurrence in the file.
+        whose: the learners behind the keys of the file; None: those with these external ids.
     """
 
-    def __init__(self, run: ImportRun, names: Sequence[str], *, source: str, numbered: bool) -> None:
+    def __init__(
+        self, run: ImportRun, names: Sequence[str], *, source: str, numbered: bool, whose: Whose | None = None
+    ) -> None:
         self._run = run
         self._source = source
         self._numbered = numbered
         self._occurrences = Occurrences()
-        self._learners = KnownIds(run.connection, learner.c.external_id, learner.c.id)
+        self._whose = whose or Whose(run.connection)
         self._items = KnownIds(run.connection, item.c.key, item.c.id)
         ids: list[Column[Any]] = [Column("learner_id", BigInteger), Column("item_id", BigInteger)]
         self._columns = [name for name in _COLUMNS if name in names or name == "source_id"]
@@ -47,7 +51,7 @@ class ActivityWriter:
     def write(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> None:
         """Add one batch of numbered rows."""
         run = self._run
-        learners = self._learners.of(values["learner"] for _, values in batch)
+        learners = self._whose.find(values["learner"] for _, values in batch)
         items = self._items.of(values["item_key"] for _, values in batch if values.get("item_key"))
         rows = []
         for row_number, values in batch:
@@ -55,13 +59,15 @@ class ActivityWriter:
             learner_id = learners.get(values["learner"])
             item_id = items.get(item_key) if item_key else None
             if learner_id is None:
-                run.refuse(row_number, Refused(Refusal.UNKNOWN_PERSON, field="learner"))
+                run.refuse(row_number, self._whose.refused(values["learner"]))
             elif item_key and item_id is None:
                 run.refuse(row_number, Refused(Refusal.UNKNOWN_ITEM, field="item_key"))
             else:
                 values["row_number"], values["occurrence"] = row_number, 1
                 values["learner_id"], values["item_id"] = learner_id, item_id
-                values["source_id"] = natural_key(values.get("source_id") or _key_of(values))
+                values["source_id"] = natural_key(
+                    values.get("source_id") or _key_of(values, self._whose.in_ids(values["learner"], learner_id))
+                )
                 rows.append(values)
         if self._numbered:
             for row, occurrence in zip(rows, self._occurrences.number([r["source_id"] for r in rows]), strict=True):
@@ -108,8 +114,8 @@ class ActivityWriter:
         )
 
 
-def _key_of(values: dict[str, Any]) -> str:
+def _key_of(values: dict[str, Any], who: str) -> str:
     """What makes a record without an id one record: who did what, where and when."""
     occurred_at: datetime = values["occurred_at"]
-    parts = (values["learner"], values["verb"], values.get("item_key"), values.get("section_key"))
+    parts = (who, values["verb"], values.get("item_key"), values.get("section_key"))
     return "|".join([*(part or "" for part in parts), values.get("object_iri") or "", occurred_at.isoformat()])

@@ -23,30 +23,36 @@ class DateOrder(StrEnum):
     MDY = "mdy"
 
 
-_YEAR_FIRST = re.compile(r"(\d{4})([-/.]?)(\d{2})\2(\d{2})(?=$|[T ])")
-_YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?=$|[T ])")
+_YEAR_FIRST = re.compile(r"(\d{4})([-/.]?)(\d{2})\2(\d{2})(?=$|[T ]|, )")
+_YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?=$|[T ]|, )")
+_YEAR_SHORT = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{2})(?=$|[T ]|, )")
 _TIME = re.compile(
-    r"[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([AaPp][Mm])?\s*(Z|z|[+-]\d{2}:?\d{2}|UTC)?$"
+    r"(?:T|,? )\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([AaPp][Mm])?\s*(Z|z|[+-]\d{2}:?\d{2}|UTC)?$"
 )
 
 
-def read_day(raw: str, *, order: DateOrder = DateOrder.AUTO) -> date:
+def read_day(raw: str, *, order: DateOrder = DateOrder.AUTO, short_years: bool = False) -> date:
     """The date in ``raw``; a time of day behind it is not looked at.
+
+    Args:
+        short_years: years may have two digits: 00 to 68 are of this century, 69 to 99 of the last one (POSIX
+            ``strptime``, ``%y``). Only with a declared order: three numbers of two digits can be read in many ways.
 
     Raises:
         Refused: it is no date, or day and month could be swapped and the order is not declared.
     """
-    return _split(raw, order)[0]
+    return _split(raw, order, short_years)[0]
 
 
-def read_instant(raw: str, *, order: DateOrder = DateOrder.AUTO, zone: ZoneInfo | None = None) -> datetime:
+def read_instant(
+    raw: str, *, order: DateOrder = DateOrder.AUTO, zone: ZoneInfo | None = None, short_years: bool = False
+) -> datetime:
     """The instant in ``raw``, in UTC. A time without an offset is local in ``zone`` (UTC by default); a date without a
     time stands for its noon in UTC.
 
-    Raises:
-        Refused: as :func:`read_day`.
+    Args and errors: as :func:`read_day`.
     """
-    day, rest = _split(raw, order)
+    day, rest = _split(raw, order, short_years)
     if not rest:
         return datetime.combine(day, NOON)
     match = _TIME.match(rest)
@@ -68,15 +74,21 @@ def read_instant(raw: str, *, order: DateOrder = DateOrder.AUTO, zone: ZoneInfo 
         raise Refused(Refusal.UNREADABLE_DATE, "time") from error
 
 
-def _split(raw: str, order: DateOrder) -> tuple[date, str]:
+def _split(raw: str, order: DateOrder, short_years: bool) -> tuple[date, str]:
     match = _YEAR_FIRST.match(raw)
     if match is not None:
         year, _, month, day = match.groups()
         return _date(year, month, day), raw[match.end() :]
     match = _YEAR_LAST.match(raw)
+    is_short = match is None and short_years
+    match = _YEAR_SHORT.match(raw) if is_short else match
     if match is None:
         raise Refused(Refusal.UNREADABLE_DATE)
     first, _, second, year = match.groups()
+    if is_short:
+        if order is DateOrder.AUTO:
+            raise Refused(Refusal.AMBIGUOUS_DATE, "declare date_order")
+        year = ("20" if int(year) <= 68 else "19") + year
     rest = raw[match.end() :]
     if order is DateOrder.DMY:
         return _date(year, second, first), rest

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pushpull.importers.fields import FIELDS, Target
-from pushpull.importers.presets import FieldMap, Preset, PresetError, Shape, filled
+from pushpull.importers.fields import FIELDS, Target, email
+from pushpull.importers.presets import Preset, PresetError, filled
 from pushpull.importers.refusals import Refusal, Refused
-from pushpull.importers.transforms import transformation
+from pushpull.importers.shapes import FieldMap, LearnerKey, Shape
+from pushpull.importers.transforms import compiled, transformation
 
 #: Cells repeat: what was read once is remembered, up to this many short values per field.
 _REMEMBERED = 50_000
@@ -37,11 +38,14 @@ class RowMapper:
         self._columns = {name.strip().casefold(): index for index, name in enumerate(header)}
         self._empty = frozenset({"", *preset.empty})
         self._params = params
+        self._known = preset.params
         self._where = f"preset {preset.name!r}, shape {shape.name!r}"
         self._target: Target = shape.writes
+        self._by_email = shape.learner_by is LearnerKey.EMAIL
         self._only = [
-            (self._index(column), wanted) for column, raw in shape.only.items() if (wanted := self._filled(raw))
+            (self._index(column), wanted) for column, raw in shape.only.items() if (wanted := self._wanted(raw))
         ]
+        self._skip = [(self._index(column), compiled(pattern)) for column, pattern in shape.skip.items()]
         self._getters: list[tuple[str, Callable[[Sequence[str]], Any]]] = []
         for name, field in shape.fields.items():
             getter = self._getter(name, field)
@@ -52,7 +56,9 @@ class RowMapper:
 
     def lets_in(self, row: Sequence[str]) -> bool:
         """Whether the preset's declared filter takes the row."""
-        return not self._only or all(row[index].strip() == wanted for index, wanted in self._only)
+        if self._only and not all(row[index].strip() in wanted for index, wanted in self._only):
+            return False
+        return not any(pattern.fullmatch(row[index].strip()) for index, pattern in self._skip)
 
     def map(self, row: Sequence[str]) -> dict[str, Any]:
         """The fields of one row.
@@ -70,7 +76,12 @@ class RowMapper:
         return values
 
     def _filled(self, text: str) -> str:
-        return filled(text, self._params, where=self._where)
+        return filled(text, self._params, where=self._where, known=self._known)
+
+    def _wanted(self, raw: str | Sequence[str]) -> frozenset[str]:
+        """The values of which a column must have one; none when a parameter that names the only one is empty."""
+        values = [raw] if isinstance(raw, str) else raw
+        return frozenset(value for each in values if (value := self._filled(each)))
 
     def _index(self, column: str) -> int:
         try:
@@ -80,10 +91,10 @@ class RowMapper:
 
     def _getter(self, name: str, field: FieldMap) -> Callable[[Sequence[str]], Any] | None:
         spec = FIELDS[self._target][name]
-        steps = [
-            transformation(t, lambda text: filled(text, self._params, where=self._where)) for t in field.transforms
-        ]
+        steps = [transformation(step, self._filled) for step in field.transforms]
         check, required, default, empty = spec.check, field.required or spec.required, field.default, self._empty
+        if name == "learner" and self._by_email:
+            check = email
         status_map = name == "status"
         remembered: dict[str, Any] = {}
 
@@ -105,7 +116,11 @@ class RowMapper:
                     if status_map and refused.reason is Refusal.UNKNOWN_VALUE:
                         raise Refused(Refusal.UNKNOWN_STATUS) from refused
                     raise
-            value = check(value)
+                if value is None:  # what was looked for is not there
+                    break
+            if value is None and required:
+                raise Refused(Refusal.MISSING)
+            value = None if value is None else check(value)
             if len(remembered) < _REMEMBERED and len(raw) <= 64:
                 remembered[raw] = value
             return value
@@ -117,6 +132,8 @@ class RowMapper:
             return lambda row: convert(row[index].strip())
         if field.constant is not None:
             constant = self._filled(field.constant)
+            if not constant and required:
+                raise PresetError(f"{self._where}: {field.constant} is empty, and {name} is needed")
             return (lambda _row: convert(constant)) if constant else None
         return self._template(field.template or "", convert)
 
@@ -124,7 +141,8 @@ class RowMapper:
         pieces = _PLACE.split(template)  # literal, name, literal, name, …
         literals = pieces[0::2]
         places: list[int | str] = [
-            self._params[name] if name in self._params else self._index(name) for name in pieces[1::2]
+            self._filled(f"{{{name}}}") if name in self._known or name in self._params else self._index(name)
+            for name in pieces[1::2]
         ]
         empty = self._empty
 

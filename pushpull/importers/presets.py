@@ -1,8 +1,9 @@
 """Presets: where each field comes from in the files of one system, as data.
 
 A preset is a YAML file in ``presets/``. It lists the *shapes* of the files that the system exports; which shape a
-file has is seen from its header. What may be done with a cell is the closed set in ``transforms``: no code is ever
-taken from a file. What a value must be is in ``fields``; how rows are read is in ``reading``.
+file has is seen from its header. What a shape may say is in ``shapes``, what may be done with a cell is the closed set
+in ``transforms``: no code is ever taken from a file. What a value must be is in ``fields``; how rows are read is in
+``reading``.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pushpull.importers.dates import DateOrder
 from pushpull.importers.fields import FIELDS, Target
-from pushpull.importers.transforms import Data, Transform
+from pushpull.importers.shapes import Shape
+from pushpull.importers.transforms import Data
 
 _FOLDER = Path(__file__).resolve().parent / "presets"
 _NAMES = re.compile(r"\{([^{}]+)\}")
@@ -29,74 +31,6 @@ _NAMES = re.compile(r"\{([^{}]+)\}")
 
 class PresetError(ValueError):
     """A preset cannot be used: it does not exist, is not valid, or was given wrong parameters."""
-
-
-class FieldMap(Data):
-    """Where one field comes from.
-
-    Args:
-        column: the column, or other names it may have (the first one that is there is taken).
-        template: text with columns and parameters in it, e.g. ``{code_module}-{id_student}``; empty when one is empty.
-        constant: the same for every row; may name a parameter.
-        transforms: applied in order to what was read.
-        required: a row without it is refused, and a file without the column does not have this shape.
-        default: stands in for an empty cell.
-        occurrence: number equal values (``#2``, ``#3`` …) in the order of the file, so that rows which the source
-            cannot tell apart are all kept and still found again by a second import.
-    """
-
-    column: str | tuple[str, ...] | None = None
-    template: str | None = None
-    constant: str | None = None
-    transforms: tuple[Transform, ...] = ()
-    required: bool = False
-    default: str | None = None
-    occurrence: bool = False
-
-    @model_validator(mode="after")
-    def _has_one_origin(self) -> FieldMap:
-        if sum(origin is not None for origin in (self.column, self.template, self.constant)) != 1:
-            raise ValueError("say exactly one of column, template and constant")
-        return self
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names that the column may have."""
-        return (self.column,) if isinstance(self.column, str) else self.column or ()
-
-
-class Shape(Data):
-    """One kind of file.
-
-    Args:
-        name: how messages call it.
-        writes: what its rows become.
-        marks: columns that must be there for a file to have this shape, beside those of required fields.
-        only: rows are let in where these columns equal these values; a value may name a parameter, and where that
-            parameter is empty the column is not looked at. The other rows are counted as filtered.
-        fields: target field → where it comes from.
-        parts: progress only: what is said about a course also assigns its dated parts (``item.part_of``).
-        completion_verb: progress only: a completion is also learning activity, recorded with this verb.
-    """
-
-    name: str
-    writes: Target
-    marks: tuple[str, ...] = ()
-    only: Mapping[str, str] = Field(default_factory=dict)
-    fields: Mapping[str, FieldMap]
-    parts: bool = False
-    completion_verb: str | None = None
-
-    @model_validator(mode="after")
-    def _fields_exist(self) -> Shape:
-        known = FIELDS[self.writes]
-        for name in self.fields:
-            if name not in known:
-                raise ValueError(f"{self.writes.value} has no field {name!r}; it has {', '.join(known)}")
-        for name, field in known.items():
-            if field.required and name not in self.fields:
-                raise ValueError(f"shape {self.name!r} lacks the required field {name!r}")
-        return self
 
 
 class Param(Data):
@@ -117,6 +51,8 @@ class Preset(Data):
     """All the shapes of one system's files.
 
     Args:
+        documented_at: where somebody says what the columns are called: pages of the vendor, of a customer of theirs, or
+            the source code of the system.
         source: the name of the system in the activity table; may name a parameter.
         encoding: declared encoding; found out when absent.
         delimiter: declared delimiter; found out when absent.
@@ -125,6 +61,7 @@ class Preset(Data):
 
     name: str
     description: str
+    documented_at: tuple[str, ...] = ()
     source: str
     encoding: str | None = None
     delimiter: str | None = None
@@ -132,12 +69,24 @@ class Preset(Data):
     params: Mapping[str, Param] = Field(default_factory=dict)
     shapes: tuple[Shape, ...]
 
+    @field_validator("documented_at")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(address.startswith("https://") for address in value):
+            raise ValueError("say where the columns are documented by addresses that begin with https://")
+        return value
+
     @field_validator("delimiter")
     @classmethod
     def _is_one_character(cls, value: str | None) -> str | None:
         if value is not None and len(value) != 1:
             raise ValueError("a delimiter is one character")
         return value
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether it has a shape whose columns may have equal names."""
+        return any(shape.pairs is not None for shape in self.shapes)
 
     def parameters(self, given: Mapping[str, str]) -> dict[str, str]:
         """The values of all parameters that have one.
@@ -174,18 +123,24 @@ def names_in(template: str) -> list[str]:
     return _NAMES.findall(template)
 
 
-def filled(text: str, params: Mapping[str, str], *, where: str) -> str:
+def filled(text: str, params: Mapping[str, str], *, where: str, known: Mapping[str, Param] | None = None) -> str:
     """``text`` with its parameters put in.
+
+    Args:
+        where: which preset and shape it is about, for messages.
+        known: the parameters of the preset, so that a message can say what a missing one is for.
 
     Raises:
         PresetError: a parameter has no value.
     """
 
     def value(match: re.Match[str]) -> str:
+        name = match.group(1)
         try:
-            return params[match.group(1)]
+            return params[name]
         except KeyError:
-            raise PresetError(f"{where} needs a parameter: give --param {match.group(1)}=…") from None
+            what_for = f" ({known[name].description.rstrip('.')})" if known and name in known else ""
+            raise PresetError(f"{where} needs a parameter: give --param {name}=…{what_for}") from None
 
     return _NAMES.sub(value, text)
 
@@ -195,16 +150,30 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
-@lru_cache(maxsize=32)
 def load_preset(name: str) -> Preset:
-    """The preset that ships under ``name``.
+    """The preset that ships under ``name``, or the one in a YAML file of somebody's own.
+
+    Args:
+        name: a shipped preset's name, or a path that ends with ``.yaml`` or ``.yml``.
 
     Raises:
         PresetError: there is none, or it is not valid.
     """
+    if name.endswith((".yaml", ".yml")):
+        return read_preset(Path(name))
     if name not in preset_names():
         raise PresetError(f"there is no preset {name!r}; there are: {', '.join(preset_names())}")
+    return _shipped(name)
+
+
+@lru_cache(maxsize=32)
+def _shipped(name: str) -> Preset:
     return read_preset(_FOLDER / f"{name}.yaml")
+
+
+def sample_of(name: str, shape: Shape) -> Path | None:
+    """The small file of invented people that ships for a shape of a shipped preset, where there is one."""
+    return _FOLDER / "samples" / name / shape.sample if shape.sample else None
 
 
 def read_preset(path: Path) -> Preset:
@@ -235,9 +204,10 @@ def shape_of(preset: Preset, header: Sequence[str], targets: Sequence[Target], *
         if shape.writes not in targets:
             continue
         lacking = [mark for mark in shape.marks if mark.casefold() not in there]
+        has = there | {name.casefold() for name in shape.made_columns}
         for name, field in shape.fields.items():
             needed = field.required or FIELDS[shape.writes][name].required
-            if needed and field.columns and not any(c.casefold() in there for c in field.columns):
+            if needed and field.columns and not any(c.casefold() in has for c in field.columns):
                 lacking.append(" or ".join(field.columns))
         if not lacking:
             return shape

@@ -11,6 +11,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,12 @@ class Rows:
 
 
 def read_csv(
-    path: Path, *, encoding: str | None = None, delimiter: str | None = None, limits: Limits | None = None
+    path: Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    limits: Limits | None = None,
+    may_repeat: bool = False,
 ) -> Rows:
     """The rows of a CSV file, gzipped or not. Rows are read as they are asked for; memory does not grow with the file.
 
@@ -74,6 +80,7 @@ def read_csv(
         encoding: declared encoding; otherwise a byte order mark, UTF-16 by its zero bytes, UTF-8, then Windows-1252.
         delimiter: declared delimiter; otherwise the most frequent one of the header.
         limits: size caps.
+        may_repeat: columns may have equal names; whoever reads them then checks with :func:`refuse_repeated`.
 
     Raises:
         SourceError: there is no such file, it is empty, larger than the limits, cut in the middle of a gzip stream, or
@@ -88,11 +95,20 @@ def read_csv(
     if isinstance(first, Refused):
         raise SourceError(f"{path.name}: the header row cannot be read ({first})")
     header = tuple(name.strip() for name in first)
-    folded = [name.casefold() for name in header if name]
-    repeated = sorted({name for name in folded if folded.count(name) > 1})
-    if repeated:
-        raise SourceError(f"{path.name}: the header names a column twice: {', '.join(repeated)[:200]}")
+    if not may_repeat:
+        refuse_repeated(path.name, header)
     return Rows(path.name, header, _of_width(rows, len(header)), total)
+
+
+def refuse_repeated(name: str, header: Sequence[str]) -> None:
+    """Refuse a header that names a column twice: nobody could tell which of them is meant.
+
+    Raises:
+        SourceError: it does.
+    """
+    counts = Counter(column.casefold() for column in header if column)
+    if repeated := sorted(column for column, times in counts.items() if times > 1):
+        raise SourceError(f"{name}: the header names a column twice: {', '.join(repeated)[:200]}")
 
 
 def detect_encoding(sample: bytes) -> str:

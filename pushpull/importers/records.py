@@ -30,7 +30,8 @@ from pushpull.importers.staging import (
     take_in,
     take_least,
 )
-from pushpull.learners.tables import activity, learner, progress
+from pushpull.importers.whose import Whose
+from pushpull.learners.tables import activity, progress
 from pushpull.learners.vocabulary import ProgressStatus
 
 _RISING = (
@@ -107,17 +108,25 @@ class ProgressWriter:
         source: the system that says so.
         parts: what is said about a course also assigns its dated parts.
         completion_verb: a completion is also activity, with this verb; None for not.
+        whose: the learners behind the keys of the file; None: those with these external ids.
     """
 
     def __init__(
-        self, run: ImportRun, names: Sequence[str], *, source: str, parts: bool, completion_verb: str | None
+        self,
+        run: ImportRun,
+        names: Sequence[str],
+        *,
+        source: str,
+        parts: bool,
+        completion_verb: str | None,
+        whose: Whose | None = None,
     ) -> None:
         self._run = run
         self._source = source
         self._parts = parts
         self._completion_verb = completion_verb
         self._occurrences = Occurrences()
-        self._learners = KnownIds(run.connection, learner.c.external_id, learner.c.id)
+        self._whose = whose or Whose(run.connection)
         self._items = KnownIds(run.connection, item.c.key, item.c.id)
         rules = {name: rule for name, rule in _RULES.items() if name in names or name in _ALWAYS}
         columns: list[Column[Any]] = [Column(name, progress.c[name].type) for name in rules]
@@ -128,20 +137,21 @@ class ProgressWriter:
 
     def write(self, batch: Sequence[tuple[int, dict[str, Any]]]) -> None:
         """Merge one batch of numbered rows."""
-        learners = self._learners.of(values["learner"] for _, values in batch)
+        learners = self._whose.find(values["learner"] for _, values in batch)
         items = self._items.of(values["item_key"] for _, values in batch)
         rows = []
         for row_number, values in batch:
             learner_id, item_id = learners.get(values["learner"]), items.get(values["item_key"])
             if learner_id is None:
-                self._run.refuse(row_number, Refused(Refusal.UNKNOWN_PERSON, field="learner"))
+                self._run.refuse(row_number, self._whose.refused(values["learner"]))
             elif item_id is None:
                 self._run.refuse(row_number, Refused(Refusal.UNKNOWN_ITEM, field="item_key"))
             else:
                 values["row_number"], values["status"] = row_number, status_of(values)
                 values["learner_id"], values["item_id"] = learner_id, item_id
                 if self._completion_verb and values.get("completed_at") and not values.get("carried_over"):
-                    values["source_id"] = natural_key(f"completed/{values['learner']}/{values['item_key']}")
+                    who = self._whose.in_ids(values["learner"], learner_id)
+                    values["source_id"] = natural_key(f"completed/{who}/{values['item_key']}")
                 rows.append(values)
         numbers = self._occurrences.number([f"{row['learner_id']}/{row['item_id']}" for row in rows])
         for row, occurrence in zip(rows, numbers, strict=True):

@@ -30,6 +30,7 @@ class Refusal(StrEnum):
     UNREADABLE_URL = "unreadable_url"
     # the row beside what is known
     UNKNOWN_PERSON = "unknown_person"
+    AMBIGUOUS_PERSON = "ambiguous_person"  # several people have the address that stands for the learner
     UNKNOWN_ITEM = "unknown_item"
     REPEATED_KEY = "repeated_key"  # the same key earlier in the file, with other values
     EMAIL_TAKEN = "email_taken"

@@ -19,12 +19,15 @@ from pushpull.importers.catalogue import ItemWriter, SectionWriter
 from pushpull.importers.fields import Target
 from pushpull.importers.mapping import RowMapper
 from pushpull.importers.people import PeopleWriter
-from pushpull.importers.presets import Preset, Shape, filled, load_preset, shape_of
-from pushpull.importers.reading import NumberedRow, Rows, read_csv
+from pushpull.importers.presets import Preset, filled, load_preset, shape_of
+from pushpull.importers.reading import NumberedRow, Rows, read_csv, refuse_repeated
 from pushpull.importers.records import EVENT_FIELDS, ProgressWriter
 from pushpull.importers.refusals import Refused
 from pushpull.importers.runs import ImportReport, ImportRun, OnProgress, importing
+from pushpull.importers.several import records_of
+from pushpull.importers.shapes import Shape
 from pushpull.importers.staging import BATCH
+from pushpull.importers.whose import Whose
 from pushpull.ledger.erased import peppers_of
 from pushpull.settings import settings
 
@@ -136,6 +139,7 @@ def import_records(
     dry_run: bool = False,
     window: Window | None = None,
     on_progress: OnProgress | None = None,
+    peppers: Sequence[bytes] | None = None,
 ) -> ImportReport:
     """Import learning records, progress or activity, from a CSV file; which of the two is seen from its columns.
 
@@ -148,11 +152,18 @@ def import_records(
 
     def writer(run: ImportRun) -> _Writer:
         shape = job.shape
+        keys = peppers_of(settings()) if peppers is None else peppers
+        whose = Whose(run.connection, shape.learner_by, peppers=keys)
         if shape.writes is Target.ACTIVITY:
             numbered = "source_id" in shape.fields and shape.fields["source_id"].occurrence
-            return ActivityWriter(run, job.mapper.names, source=job.source, numbered=numbered)
+            return ActivityWriter(run, job.mapper.names, source=job.source, numbered=numbered, whose=whose)
         return ProgressWriter(
-            run, job.mapper.names, source=job.source, parts=shape.parts, completion_verb=shape.completion_verb
+            run,
+            job.mapper.names,
+            source=job.source,
+            parts=shape.parts,
+            completion_verb=shape.completion_verb,
+            whose=whose,
         )
 
     return _run(engine, "records", job, writer, now=now, dry_run=dry_run, window=window, on_progress=on_progress)
@@ -188,10 +199,13 @@ def split_by_day(
 def _job(source: Path | Rows, preset_name: str, params: Mapping[str, str], targets: Sequence[Target]) -> _Job:
     preset = load_preset(preset_name)
     values = preset.parameters(params)
-    rows = (
-        source if isinstance(source, Rows) else read_csv(source, encoding=preset.encoding, delimiter=preset.delimiter)
-    )
+    rows = source
+    if isinstance(rows, Path):
+        rows = read_csv(rows, encoding=preset.encoding, delimiter=preset.delimiter, may_repeat=preset.has_pairs)
     shape = shape_of(preset, rows.header, targets, file_name=rows.name)
+    if shape.pairs is None:
+        refuse_repeated(rows.name, rows.header)
+    rows = records_of(rows, shape)
     said_by = filled(preset.source, values, where=f"preset {preset.name!r}")
     return _Job(preset, shape, rows, RowMapper(preset, shape, rows.header, values), said_by[:64])
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pushpull.importers.dates import DateOrder, read_instant
 from pushpull.importers.refusals import Refusal, Refused
@@ -43,12 +43,14 @@ class ReadDate(Data):
         order: ``auto``, ``ymd``, ``dmy`` or ``mdy``; may name a parameter, e.g. ``{date_order}``.
         format: a ``strptime`` format, for what no order describes.
         zone: IANA zone of times without an offset; may name a parameter.
+        short_years: years may have two digits, as in ``7/09/26``.
     """
 
     do: Literal["date"]
     order: str = "auto"
     format: str | None = None
     zone: str = "UTC"
+    short_years: bool = False
 
 
 class RelativeDay(Data):
@@ -88,15 +90,48 @@ class Split(Data):
 
 
 class Prefix(Data):
-    """Text put in front."""
+    """Text put in front; may name a parameter."""
 
     do: Literal["prefix"]
     text: str
 
 
+class Extract(Data):
+    """The part of a text that a regular expression finds: its first group that took part.
+
+    Args:
+        pattern: with at least one group.
+        required: a text without it is refused; otherwise it stands for an empty cell.
+    """
+
+    do: Literal["extract"]
+    pattern: str
+    required: bool = True
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_a_group(cls, value: str) -> str:
+        if not compiled(value).groups:
+            raise ValueError("a pattern needs a group around what is wanted: (…)")
+        return value
+
+
 Transform = Annotated[
-    Lower | Upper | ReadDate | RelativeDay | Duration | Scale | Translate | Split | Prefix, Field(discriminator="do")
+    Lower | Upper | ReadDate | RelativeDay | Duration | Scale | Translate | Split | Prefix | Extract,
+    Field(discriminator="do"),
 ]
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A regular expression that a preset states.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 _ISO_DURATION = re.compile(
@@ -130,7 +165,9 @@ def transformation(transform: Transform, filled: Callable[[str], str]) -> Callab
         case Upper():
             made = _upper
         case Prefix(text=text):
-            made = partial(_prefix, text)
+            made = partial(_prefix, filled(text))
+        case Extract(pattern=pattern, required=required):
+            made = partial(_extract, compiled(pattern), required)
         case Split(separator=separator):
             made = partial(_split, separator)
         case Translate(values=values):
@@ -152,7 +189,8 @@ def _date_reader(transform: ReadDate, filled: Callable[[str], str]) -> Callable[
     if form is not None:
         return partial(_by_format, form, zone)
     order = DateOrder(filled(transform.order))
-    return lambda value: read_instant(str(value), order=order, zone=zone)
+    short_years = transform.short_years
+    return lambda value: read_instant(str(value), order=order, zone=zone, short_years=short_years)
 
 
 def _lower(value: Any) -> str:
@@ -165,6 +203,14 @@ def _upper(value: Any) -> str:
 
 def _prefix(text: str, value: Any) -> str:
     return text + str(value)
+
+
+def _extract(pattern: re.Pattern[str], required: bool, value: Any) -> str | None:
+    match = pattern.search(str(value))
+    found = next((group for group in match.groups() if group is not None), None) if match else None
+    if found is None and required:
+        raise Refused(Refusal.UNKNOWN_VALUE, "no such part")
+    return found
 
 
 def _split(separator: str, value: Any) -> tuple[str, ...]:
