@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.background import BackgroundTask
@@ -18,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from channels.calendar import Busy, entry_texts, is_address, offers, office_hours, write_hold
+from channels.calendar import Busy, entry_texts, offers, office_hours, write_hold
 from pushpull.db import reading, writing
 from pushpull.learners import holds
 from pushpull.learners.choices import choices_of, choose_holds
@@ -30,7 +29,7 @@ from web.forms import Fields
 from web.frame import Frame, frame_of
 from web.plan_page import Look, chosen_from, offered_to, one, plan_page, zone_of
 from web.session import Visitor, form_of, visitor_of
-from web.site import Site, now, site_of
+from web.site import now, site_of
 
 router = APIRouter()
 
@@ -71,7 +70,6 @@ def as_file(request: Request) -> Response:
     with reading(site.engine) as connection:
         frame = frame_of(request, connection, visitor)
         found = holds.hold_of(connection, visitor.learner_id, hold_id) if hold_id < 2**63 else None
-        _, email = holds.addresses(connection, visitor.learner_id)
     if found is None:
         raise HTTPException(404)
     subject, body = entry_texts(frame.language, title=found.title, url=found.url)
@@ -82,7 +80,7 @@ def as_file(request: Request) -> Response:
         starts_at=found.starts_at,
         ends_at=found.ends_at,
         made_at=found.asked_at,
-        organizer=_organizer(email, site),
+        revised_at=found.changed_at,
     )
     return _file(data, found.starts_at)
 
@@ -143,13 +141,12 @@ def _hold(request: Request, visitor: Visitor, fields: Fields) -> Response:
         frame = frame_of(request, connection, visitor)
         chosen = chosen_from(offered_to(connection, visitor), item)
         agrees = choices_of(connection, visitor.learner_id).wants_holds
-        _, email = holds.addresses(connection, visitor.learner_id)
     try:
         if item and chosen is None:
             raise HoldError("item_id")
         starts_at = _time_in(fields, zone_of(frame.zone, site.settings.timezone))
         if one(fields, "as") == "file":
-            return _chosen_file(frame, starts_at, chosen, organizer=_organizer(email, site), at=at)
+            return _chosen_file(frame, starts_at, chosen, at=at)
         if not agrees or calendar_of(site.settings) is None:
             raise HoldError("not_agreed")
         with writing(site.engine) as connection:
@@ -204,7 +201,7 @@ def _time_in(fields: Fields, zone: str) -> datetime:
         raise HoldError("time") from None
 
 
-def _chosen_file(frame: Frame, starts_at: datetime, chosen: Choice | None, *, organizer: str, at: datetime) -> Response:
+def _chosen_file(frame: Frame, starts_at: datetime, chosen: Choice | None, *, at: datetime) -> Response:
     """A time as a file that nothing is kept of.
 
     Raises:
@@ -220,7 +217,7 @@ def _chosen_file(frame: Frame, starts_at: datetime, chosen: Choice | None, *, or
         starts_at=starts_at,
         ends_at=starts_at + timedelta(minutes=entry_minutes(chosen.minutes if chosen else None)),
         made_at=at,
-        organizer=organizer,
+        revised_at=chosen.changed_at if chosen else None,
     )
     return _file(data, starts_at)
 
@@ -231,13 +228,4 @@ def _file(data: bytes, starts_at: datetime) -> Response:
         data,
         media_type="text/calendar; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
-def _organizer(email: str, site: Site) -> str:
-    """Whose entry it is: the learner's own; an address of the site's where theirs is unknown."""
-    host = urlsplit(site.settings.base_url).hostname or ""
-    return next(
-        (each for each in (email, f"learning@{host}") if is_address(each)),
-        "learning@localhost",
     )

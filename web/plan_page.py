@@ -1,32 +1,32 @@
-"""The page on which people plan their two minutes: what it shows, and in which words. Its forms are sent elsewhere:
-plans to :mod:`web.plans`, times to :mod:`web.calendar_times`.
+"""The page on which people plan their two minutes: what it shows. In which words lives in :mod:`web.plan_words`. Its
+forms are sent elsewhere: plans to :mod:`web.plans`, times to :mod:`web.calendar_times`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import time
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from channels.calendar import Gap
+from channels.calendar import Busy, Gap, usual_times
 from pushpull.db import reading
 from pushpull.learners.choices import choices_of
-from pushpull.learners.holds import Hold, holds_ahead
-from pushpull.learners.plans import LONGEST_CUE, MOST_OPEN, Choice, Plan, PlanError, choices, open_plans
+from pushpull.learners.holds import entry_minutes, holds_ahead
+from pushpull.learners.plans import LONGEST_CUE, MOST_OPEN, Choice, OpenPlan, Plan, PlanError, choices, open_plans
 from pushpull.learners.vocabulary import Cue, HoldState
 from pushpull.ledger.terms import campaign_items
 from pushpull.ledger.timing import known
 from tasks.calendar import calendar_of
 from web.forms import Fields
 from web.frame import frame_of
+from web.plan_words import Told, clock
 from web.session import Visitor
 from web.site import now, site_of
-from web.words import Words
 
 #: What a redirect may say was done.
 DONE = frozenset({"plan", "ended", "calendar", "hold", "taken_back"})
@@ -121,63 +121,6 @@ class Look:
     offers: list[Gap] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """How the page speaks: sentences, days and times in the reader's language and zone."""
-
-    words: Words
-    zone: str
-
-    def sentence(self, plan: Plan, title: str) -> str:
-        """The plan as its learner would say it."""
-        is_own = plan.cue is Cue.OWN
-        key = f"sentence{'_own' if is_own else ''}{'' if title else '_next'}"
-        cue = plan.cue_text if is_own else self.words(f"cue_{plan.cue}")
-        return self.words(key, cue=cue, item=title) if title else self.words(key, cue=cue)
-
-    def days(self, plan: Plan) -> str:
-        """The days of a plan; three and more in a row as "from – to"."""
-        on = [day for day in range(7) if plan.is_on(day)]
-        if len(on) == 7:
-            return self.words("every_day")
-        runs: list[list[int]] = []
-        for day in on:
-            if runs and runs[-1][-1] == day - 1:
-                runs[-1].append(day)
-            else:
-                runs.append([day])
-        parts = []
-        for run in runs:
-            names = [self.words(f"day_{day}") for day in run]
-            parts += [f"{names[0]} – {names[-1]}"] if len(run) > 2 else names
-        return ", ".join(parts)
-
-    def clock(self, plan: Plan) -> str:
-        """When its cue comes, about; empty where nobody said."""
-        return "" if plan.at_minute is None else self.words("about", time=clock(plan.at_minute))
-
-    def when(self, instant: datetime) -> str:
-        """Day and time."""
-        at = instant.astimezone(ZoneInfo(self.zone))
-        weekday, month = self.words(f"day_{at.weekday()}"), self.words(f"month_{at.month}")
-        return self.words("when", weekday=weekday, day=at.day, month=month, time=f"{at:%H:%M}")
-
-    def until(self, instant: datetime) -> str:
-        """When a free time ends."""
-        return self.words("free_until", time=f"{instant.astimezone(ZoneInfo(self.zone)):%H:%M}")
-
-    def state(self, hold: Hold) -> str:
-        """What became of a time."""
-        if hold.is_stuck:
-            return self.words("state_stuck")
-        return self.words(f"state_{HoldState.WANTED if hold.state is HoldState.UNCERTAIN else hold.state}")
-
-
-def clock(minute: int) -> str:
-    """A minute of the day as clocks show it."""
-    return f"{minute // 60:02}:{minute % 60:02}"
-
-
 def one(fields: Fields, name: str) -> str:
     """The first value of a field; empty where there is none."""
     return (fields.get(name) or [""])[0]
@@ -228,11 +171,21 @@ def plan_page(
         plans = open_plans(connection, learner_id)
         offered = offered_to(connection, visitor)
         holds = holds_ahead(connection, learner_id, now=now())
-        agrees = choices_of(connection, learner_id).wants_holds
+        decided = choices_of(connection, learner_id)
     if draft is None:
         kept = next((each for each in plans if each.id == editing), None)
         draft = Draft.of_plan(kept.id, kept.plan) if kept else None
     told = Told(frame.words("plans"), zone_of(frame.zone, site.settings.timezone))
+    can_look = calendar_of(site.settings) is not None and decided.wants_holds
+    cues = _cues(plans)
+    usual = usual_times(
+        (Busy(each.starts_at, each.ends_at) for each in holds),
+        now=now(),
+        zone=told.zone,
+        minutes=entry_minutes(None),
+        rest_days=decided.rest_days,
+        cues=cues,
+    )
     return frame.page(
         "plans.html.j2",
         "plans",
@@ -251,13 +204,23 @@ def plan_page(
         preview=_preview(told, draft, offered) if draft is not None and not error else "",
         error=error,
         has_calendar=calendar_of(site.settings) is not None,
-        agrees=agrees,
+        can_look=can_look,
         look=look,
+        # Where the calendar says when its owner is free, nobody has to guess.
+        usual=usual if not can_look or (look is not None and look.offers is None) else [],
+        has_cues=bool(cues),
         holds=holds,
         open_states=_OPEN,
         chosen_time=chosen_time,
         time_error=time_error,
     )
+
+
+def _cues(plans: Sequence[OpenPlan]) -> Mapping[int, Sequence[time]]:
+    """When the cues of these plans come, by weekday."""
+    timed = [(each.plan, divmod(each.plan.at_minute, 60)) for each in plans if each.plan.at_minute is not None]
+    by_day = {day: [time(*at) for plan, at in timed if plan.is_on(day)] for day in range(7)}
+    return {day: times for day, times in by_day.items() if times}
 
 
 def _preview(told: Told, draft: Draft, offered: tuple[Choice, ...]) -> str:

@@ -2,8 +2,8 @@
 
 from channels.calendar.gaps import Busy, Gap, free_gaps
 from channels.calendar.graph import Calendar, CannotTell
-from channels.calendar.ics import is_address, write_hold
-from channels.calendar.office import offers, office_hours
+from channels.calendar.ics import write_hold
+from channels.calendar.office import offers, office_hours, usual_times
 from channels.calendar.texts import entry_texts
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "Gap",
     "entry_texts",
     "free_gaps",
-    "is_address",
     "offers",
     "office_hours",
+    "usual_times",
     "write_hold",
 ]

@@ -180,6 +180,7 @@ class Calendar:
         Raises:
             ChannelStopped: the whole tenant cannot be read.
         """
+        starts_at = starts_at.replace(microsecond=0)  # as it is written, and as slots are counted from
         found: dict[str, list[Busy] | None] = dict.fromkeys(users)
         asked = [user for user in found if _is_a_segment(user)]
         first = [through] if _is_a_segment(through) else []

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 _LONGEST_LINE = 75
 #: No line of a text may contain these, escaped or not (section 3.3.11).
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0085\u2028\u2029]|[\ud800-\udfff]")
-_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f<>\",;:@]+@[^\s\x00-\x1f\x7f<>\",;:@]+")
+#: Revisions are counted in seconds since then: what changes later has the higher number, and nobody keeps count.
+_FIRST_REVISION = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def write_hold(
@@ -20,36 +21,36 @@ def write_hold(
     starts_at: datetime,
     ends_at: datetime,
     made_at: datetime,
-    organizer: str,
+    revised_at: datetime | None = None,
 ) -> bytes:
-    """A tentative entry without guests, as UTF-8.
+    """A tentative entry of one's own, as UTF-8.
 
-    The same hold written again is the same entry: calendars know it by its UID.
+    The same hold written again is the same entry: calendars know it by its UID, and take the one of the highest
+    SEQUENCE. It is an entry on a single user's calendar, which names no organizer (section 3.8.4.3), and it is opened,
+    not sent, so that it has no method (section 3.7.2): nobody is asked to answer it.
 
     Args:
         transaction_id: our own stable id, which becomes the UID.
         starts_at, ends_at, made_at: aware instants; written in UTC, by the second.
-        organizer: the address it comes from, which a published entry must name (RFC 5546, section 3.2.1).
+        revised_at: when what it says last changed; None: never.
 
     Raises:
-        ValueError: an instant has no zone, the end is not after the start, or the organizer is no address.
+        ValueError: an instant has no zone, or the end is not after the start.
     """
-    if not is_address(organizer):
-        raise ValueError("the organizer must be an e-mail address such as learning@example.com")
     if _stamp(ends_at) <= _stamp(starts_at):
         raise ValueError("a hold must end after it starts")
+    revised = max(_FIRST_REVISION, revised_at or _FIRST_REVISION)
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//Pushpull//Learning campaigns//EN",
         "CALSCALE:GREGORIAN",
-        "METHOD:PUBLISH",
         "BEGIN:VEVENT",
         f"UID:{_text(transaction_id)}",
-        f"DTSTAMP:{_stamp(made_at)}",
+        f"DTSTAMP:{max(_stamp(made_at), _stamp(revised))}",
+        f"SEQUENCE:{int((revised - _FIRST_REVISION).total_seconds())}",
         f"DTSTART:{_stamp(starts_at)}",
         f"DTEND:{_stamp(ends_at)}",
-        f"ORGANIZER:mailto:{organizer}",
         f"SUMMARY:{_text(subject)}",
         f"DESCRIPTION:{_text(body_text)}",
         "STATUS:TENTATIVE",
@@ -59,11 +60,6 @@ def write_hold(
         "END:VCALENDAR",
     ]
     return b"".join(_folded(line) for line in lines)
-
-
-def is_address(text: str) -> bool:
-    """Whether it can be named as who an entry comes from."""
-    return _ADDRESS.fullmatch(text) is not None
 
 
 def _stamp(instant: datetime) -> str:

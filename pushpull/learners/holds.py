@@ -58,6 +58,7 @@ class Hold:
         transaction_id: the name under which calendars know it.
         asked_at: when it was wished for.
         title, url: of what is to be opened; empty for whatever is next.
+        changed_at: when these last changed; None for whatever is next.
         is_stuck: the calendar refused to take the entry out again.
     """
 
@@ -69,6 +70,7 @@ class Hold:
     asked_at: datetime
     title: str
     url: str
+    changed_at: datetime | None
     is_stuck: bool
 
 
@@ -211,6 +213,7 @@ def _holds() -> Select[tuple[object, ...]]:
         calendar_hold.c.event_id,
         item.c.title,
         item.c.url,
+        item.c.updated_at,
     ).select_from(calendar_hold.outerjoin(item, item.c.id == calendar_hold.c.item_id))
 
 
@@ -226,5 +229,6 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
         row.asked_at,
         row.title or "",
         row.url or "",
+        row.updated_at,
         is_stuck,
     )

@@ -4,7 +4,8 @@ A plan that names its cue and the first thing to do is carried out far more ofte
 What is done is two minutes long; a plan never asks for more. Source: P. M. Gollwitzer, "Implementation intentions:
 strong effects of simple plans", American Psychologist 54 (7), 1999, pages 493-503.
 
-What lives here are the plans themselves and which of them are due on a day. Reminding somebody is a campaign's work.
+What lives here are the plans themselves. When somebody is reminded of one is a campaign's matter
+(:mod:`pushpull.ledger.cues`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.consent import lock_learner
@@ -104,12 +105,14 @@ class Choice:
     Args:
         minutes: how long it takes; None is unknown.
         url: where it is.
+        changed_at: when any of this last changed.
     """
 
     item_id: int
     title: str
     minutes: float | None
     url: str
+    changed_at: datetime
 
 
 def open_plans(connection: Connection, learner_id: int) -> tuple[OpenPlan, ...]:
@@ -154,17 +157,6 @@ def end(connection: Connection, learner_id: int, plan_id: int, *, at: datetime) 
     return _update(connection, learner_id, plan_id, ended_at=at)
 
 
-def due_cues(weekday: int) -> Select[tuple[int, int, int | None, int | None]]:
-    """The open plans for a weekday, as ``(plan_id, learner_id, item_id, at_minute)``: a statement to add to.
-
-    Args:
-        weekday: of the learners' local day, Monday is 0; whoever asks joins the learners for whom it is that day.
-    """
-    return select(
-        cue_plan.c.id.label("plan_id"), cue_plan.c.learner_id, cue_plan.c.item_id, cue_plan.c.at_minute
-    ).where(cue_plan.c.ended_at.is_(None), cue_plan.c.weekdays.bitwise_and(1 << weekday) != 0)
-
-
 def choices(
     connection: Connection, learner_id: int, *, also: Collection[int] = (), now: datetime
 ) -> tuple[Choice, ...]:
@@ -177,7 +169,7 @@ def choices(
         At most :data:`MOST_CHOICES`: what they began comes first, and of that the latest.
     """
     rows = connection.execute(
-        select(item.c.id, item.c.title, item.c.minutes, item.c.url)
+        select(item.c.id, item.c.title, item.c.minutes, item.c.url, item.c.updated_at)
         .select_from(
             item.outerjoin(progress, and_(progress.c.item_id == item.c.id, progress.c.learner_id == learner_id))
         )
@@ -193,7 +185,7 @@ def choices(
         .order_by(progress.c.started_at.is_(None), func.coalesce(progress.c.last_activity_at, now).desc(), item.c.id)
         .limit(MOST_CHOICES)
     )
-    return tuple(Choice(row.id, row.title, row.minutes, row.url) for row in rows)
+    return tuple(Choice(row.id, row.title, row.minutes, row.url, row.updated_at) for row in rows)
 
 
 def _update(connection: Connection, learner_id: int, plan_id: int, **values: object) -> bool:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Event
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from channels.accounts import MicrosoftAccount
-from channels.calendar import Busy, Calendar, CannotTell, Gap, free_gaps, write_hold
-from channels.calendar.mailboxes import AT_ONCE, Mailboxes
+from channels.calendar import Busy, Calendar, CannotTell, Gap, free_gaps
 from channels.calendar.schedules import read_schedules
 from channels.microsoft import Tokens
-from channels.wire import Answer, NothingSent, Wire
+from channels.wire import Answer, Wire
 from pushpull.ledger.outcomes import THROTTLED, Accepted, ChannelStopped, NotSent, Outcome, Rejected, Uncertain
 from tests.standin.engine import StandIn
 from tests.standin.faults import Fault
@@ -250,55 +246,6 @@ def test_a_hold_nobody_knows_about_can_be_found_and_cancelled(
     assert find("another", "..") is None
 
 
-# --- how many at once ---
-
-
-def test_a_mailbox_is_asked_four_things_at_once_and_no_more() -> None:
-    mailboxes = Mailboxes()
-    all_in, go_on = Barrier(AT_ONCE + 1), Event()
-
-    def stay() -> None:
-        with mailboxes.one("Ada", soon()):
-            all_in.wait(5)
-            go_on.wait(5)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        staying = [pool.submit(stay) for _ in range(AT_ONCE)]
-        all_in.wait(5)
-        with pytest.raises(NothingSent, match="mailbox_busy"), mailboxes.one("ada", soon(0.05)):
-            pass
-        with mailboxes.one("bob", soon(0.05)):
-            pass  # others are not affected
-        go_on.set()
-        for each in staying:
-            each.result(5)
-    with mailboxes.one("ada", soon(0.05)):
-        pass
-
-
-def test_many_threads_at_one_mailbox_stay_within_what_graph_takes(standin: StandIn, graph: Graph) -> None:
-    here = account(standin)
-    most, now = 0, 0
-
-    class Watched(Wire):
-        def request(self, *args: Any, **options: Any) -> Answer:
-            nonlocal most, now
-            now += 1
-            most = max(most, now)
-            try:
-                time.sleep(0.01)
-                return super().request(*args, **options)
-            finally:
-                now -= 1
-
-    calendar = Calendar(here, Tokens(here), clock=lambda: NINE, wire=Watched(here.graph_url))
-    with ThreadPoolExecutor(12) as pool:
-        outcomes = list(pool.map(lambda at: hold(calendar, transaction_id=f"1-0-{at}"), range(24)))
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
-    assert most <= AT_ONCE
-    assert len(graph.events) == 24
-
-
 # --- free and busy ---
 
 
@@ -420,135 +367,3 @@ def test_whatever_graph_answers_it_is_a_list_of_busy_times_or_unknown(answered: 
 
 def fields_of(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-# --- gaps ---
-
-ZONES = [UTC, *map(ZoneInfo, ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"))]
-#: The night in which Berlin's clocks go back, to be sure.
-NIGHT = datetime(2026, 10, 24, 18, tzinfo=UTC)
-instants = st.builds(
-    lambda minutes, zone: (NIGHT + timedelta(minutes=minutes)).astimezone(zone),
-    st.integers(0, 18 * 60),
-    st.sampled_from(ZONES),
-)
-entries = st.builds(
-    Busy, instants, instants, st.sampled_from(["busy", "tentative", "oof", "unknown", "free", "workingElsewhere"])
-)
-
-
-@given(st.lists(entries, max_size=12), instants, instants, st.integers(1, 120))
-@settings(max_examples=300, deadline=None)
-def test_gaps_are_free_whole_and_complete(taken: list[Busy], one: datetime, other: datetime, minutes: int) -> None:
-    window = Gap(min(one, other, key=lambda at: at.astimezone(UTC)), max(one, other, key=lambda at: at.astimezone(UTC)))
-    gaps = free_gaps(taken, window, minutes)
-
-    def is_free(at: datetime) -> bool:
-        return not any(
-            each.blocks and each.starts_at.astimezone(UTC) <= at < each.ends_at.astimezone(UTC) for each in taken
-        )
-
-    inside = set()
-    for gap in gaps:
-        assert gap.starts_at.tzinfo is UTC
-        assert gap.minutes >= minutes
-        assert gap.starts_at >= window.starts_at.astimezone(UTC)
-        assert gap.ends_at <= window.ends_at.astimezone(UTC)
-        at = gap.starts_at
-        while at < gap.ends_at:
-            assert is_free(at)
-            inside.add(at)
-            at += timedelta(minutes=1)
-    assert gaps == sorted(gaps, key=lambda gap: gap.starts_at)
-    # Whatever is free and not in a gap is in a stretch too short to be one.
-    at, run = window.starts_at.astimezone(UTC), 0
-    while at < window.ends_at.astimezone(UTC):
-        run = run + 1 if is_free(at) and at not in inside else 0
-        assert run < minutes
-        at += timedelta(minutes=1)
-
-
-def test_the_hour_that_comes_twice_is_two_hours() -> None:
-    berlin = ZoneInfo("Europe/Berlin")
-    first, second = (datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1))
-    assert free_gaps([], Gap(first, second), 60) == [Gap(first.astimezone(UTC), second.astimezone(UTC))]
-    assert free_gaps([Busy(first, second)], Gap(first, second), 1) == []
-
-
-def test_gaps_need_instants_and_a_length() -> None:
-    with pytest.raises(ValueError, match="zone"):
-        free_gaps([], Gap(datetime(2026, 1, 1), TEN), 5)  # noqa: DTZ001
-    with pytest.raises(ValueError, match="more than 0"):
-        free_gaps([], Gap(NINE, TEN), 0)
-    assert free_gaps([], Gap(TEN, NINE), 1) == []
-
-
-# --- files ---
-
-
-def read_back(data: bytes) -> dict[str, str]:
-    """Properties by name, as RFC 5545 says to read them."""
-    assert data.endswith(b"\r\n")
-    assert b"\n" not in data.replace(b"\r\n", b"")
-    for line in data[:-2].split(b"\r\n"):
-        assert 0 < len(line) <= 75
-        line.decode()  # no character is cut in two
-    text = data.decode().replace("\r\n ", "")
-    return dict(line.split(":", 1) for line in text.splitlines())
-
-
-def unescaped(value: str) -> str:
-    return re.sub(r"\\(.)", lambda found: "\n" if found[1] in "nN" else found[1], value)
-
-
-def a_file(subject: str = "Feedback", body_text: str = "Twenty minutes.", **changes: Any) -> bytes:
-    values: dict[str, Any] = {
-        "transaction_id": "7-0-42",
-        "starts_at": NINE,
-        "ends_at": TEN,
-        "made_at": NINE - timedelta(days=1),
-        "organizer": "learning@example.com",
-        **changes,
-    }
-    return write_hold(subject=subject, body_text=body_text, **values)
-
-
-def test_a_file_is_a_published_tentative_entry() -> None:
-    found = read_back(a_file(starts_at=NINE.astimezone(ZoneInfo("Asia/Kolkata"))))
-    assert found["METHOD"] == "PUBLISH"
-    assert found["UID"] == "7-0-42"
-    assert (found["DTSTART"], found["DTEND"]) == ("20260112T090000Z", "20260112T100000Z")
-    assert found["DTSTAMP"] == "20260111T090000Z"
-    assert found["ORGANIZER"] == "mailto:learning@example.com"
-    assert found["STATUS"] == "TENTATIVE"
-    assert "ATTENDEE" not in found
-    assert a_file() == a_file()
-
-
-@given(st.text(max_size=300), st.text(alphabet="aé€😀\\;,\n\r\t: ", max_size=300))
-@settings(deadline=None)
-def test_any_text_survives_the_file(subject: str, body: str) -> None:
-    found = read_back(a_file(subject, body))
-    assert unescaped(found["DESCRIPTION"]) == body.replace("\r\n", "\n").replace("\r", "\n")
-    if subject.isprintable():
-        assert unescaped(found["SUMMARY"]) == subject
-
-
-def test_a_subject_cannot_add_a_line() -> None:
-    found = read_back(a_file("Feedback\r\nATTENDEE:mailto:eve@example.org\x00\x85END:VEVENT\u2028X:1"))
-    assert "ATTENDEE" not in found
-    assert "X" not in found
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"ends_at": NINE},
-        {"starts_at": datetime(2026, 1, 12, 9)},  # noqa: DTZ001
-        {"organizer": "learning@example.com\r\nATTENDEE:x"},
-        {"organizer": "nobody"},
-    ],
-)
-def test_a_file_that_would_be_wrong_is_not_written(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        a_file(**changes)

@@ -16,8 +16,8 @@ from pushpull.learners import holds
 from pushpull.learners.choices import choose_holds
 from pushpull.learners.hold_attempts import ATTEMPT, begin, due_holds, let_go, made, not_asked, refused, taken_out
 from pushpull.learners.holds import FURTHEST, MOST_OPEN, HoldError, entry_minutes, hold_of, holds_ahead, transaction_id
-from pushpull.learners.plans import Plan, PlanError, add, change, choices, due_cues, end, open_plans
-from pushpull.learners.tables import calendar_hold, cue_plan, progress
+from pushpull.learners.plans import Plan, PlanError, add, change, choices, end, open_plans
+from pushpull.learners.tables import calendar_hold, progress
 from pushpull.learners.vocabulary import Cue, HoldState
 from tests.ledger.builders import DAWN, NOON, a_learner, an_item, has_completed
 
@@ -95,23 +95,6 @@ def test_a_plan_that_does_not_fit_together_says_where(field: str, values: dict[s
     with pytest.raises(PlanError) as caught:
         Plan(**{"cue": Cue.AFTER_LUNCH, **values})  # type: ignore[arg-type]
     assert caught.value.field == field
-
-
-def test_cues_are_due_on_their_days_until_they_are_ended(engine: Engine) -> None:
-    with writing(engine) as connection:
-        one, other, thing = a_learner(connection), a_learner(connection), an_item(connection)
-        mondays = add(connection, one, Plan(Cue.OWN, "tea", thing, 600, 0b0000001, reminds=True), at=DAWN)
-        weekend = add(connection, one, Plan(Cue.AFTER_LUNCH, weekdays=0b1100000), at=DAWN)
-        daily = add(connection, other, Plan(Cue.BETWEEN_CALLS, weekdays=0b1111111), at=DAWN)
-        ended = add(connection, other, Plan(Cue.AFTER_LUNCH, weekdays=0b1111111), at=DAWN)
-        end(connection, other, ended, at=NOON)
-
-        def due(weekday: int) -> list[tuple[int, int, int | None, int | None]]:
-            return list(connection.execute(due_cues(weekday).order_by(cue_plan.c.id)))
-
-        assert due(0) == [(mondays, one, thing, 600), (daily, other, None, None)]
-        assert due(2) == [(daily, other, None, None)]
-        assert due(6) == [(weekend, one, None, None), (daily, other, None, None)]
 
 
 def test_what_can_be_chosen_is_open_and_theirs(engine: Engine) -> None:
