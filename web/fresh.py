@@ -19,8 +19,9 @@ from pushpull.ledger.letters import ask
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.vocabulary import LetterKind
 from web.branding import brand_of
+from web.forms import read_form
 from web.pages import page
-from web.session import NotFromHereError, is_from_here
+from web.session import FORM_TOKEN, NotFromHereError, is_from_here
 from web.site import claims_of, now, site_of
 from web.targets import is_safe_target
 from web.words import words_for
@@ -35,25 +36,27 @@ def expired_page(request: Request, connection: Connection, claims: Claims) -> Re
         HTTPException: 404: learner or campaign are no longer there.
     """
     found = _found(connection, claims)
-    site = site_of(request)
+    site, token = site_of(request), request.path_params["token"]
     return page(
         "landing.html.j2",
         words=words_for(found.language, "fresh"),
         brand=brand_of(found.brand, site.settings.content_dir),
         found=found,
         start=found.url if is_safe_target(found.url, site.settings.base_url) else "",
-        token=request.path_params["token"],
+        token=token,
+        form_token=site.signer.form_token(token),
     )
 
 
 async def ask_for_a_fresh_link(request: Request) -> Response:
     """The button of that page. Asking again within ten minutes sends nothing, and looks the same."""
     claims, _ = claims_of(request, Purpose.LANDING)
-    if not is_from_here(request):
+    token, signer = request.path_params["token"], site_of(request).signer
+    given = (await read_form(request)).get(FORM_TOKEN, [""])
+    if not is_from_here(request) or len(given) != 1 or not signer.is_form_token(token, given[0]):
         raise NotFromHereError
     await run_in_threadpool(_ask, request, claims)
-    path = f"/l/{request.path_params['token']}/fresh"
-    return RedirectResponse(path, status_code=303, background=sending(request))
+    return RedirectResponse(f"/l/{token}/fresh", status_code=303, background=sending(request))
 
 
 def on_its_way(request: Request) -> Response:

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 from sqlalchemy import select
 
 from channels.parcels import parcel_folder, read
@@ -23,6 +24,7 @@ from tasks.installation import Installation, installed
 from tasks.mailing import carry_letters
 from tests.web.conftest import BASE, NOW, Place
 from web.app import create_app
+from web.session import FORM_TOKEN
 
 EXPIRED = NOW - timedelta(days=1)
 
@@ -57,11 +59,20 @@ def text_of(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
+def ask(client: TestClient, place: Place, expired: str, **headers: str) -> Response:
+    """Press the button of the page that an expired link shows."""
+    token = place.signer.form_token(expired.removeprefix("/l/"))
+    return client.post(f"{expired}/fresh", data={FORM_TOKEN: token}, headers=headers)
+
+
 def test_an_expired_link_leads_to_the_learners_page_by_a_fresh_mail(place: Place, sending: TestClient) -> None:
     expired = place.landing(expires=EXPIRED)
-    form = re.search(r'<form method="post" action="([^"]+)">', sending.get(expired).text)
+    form = re.search(
+        r'<form method="post" action="([^"]+)">\s*<input type="hidden" name="form_token" value="([^"]+)">',
+        sending.get(expired).text,
+    )
     assert form is not None
-    asked = sending.post(form[1])
+    asked = sending.post(form[1], data={FORM_TOKEN: form[2]})
     assert (asked.status_code, asked.headers["location"]) == (303, f"{expired}/fresh")
     assert "unterwegs" in sending.get(asked.headers["location"]).text
     (mail,) = mails(place)
@@ -77,19 +88,20 @@ def test_an_expired_link_leads_to_the_learners_page_by_a_fresh_mail(place: Place
 
 
 def test_asking_again_and_again_sends_one_mail_and_looks_the_same(place: Place, sending: TestClient) -> None:
-    path = place.landing(expires=EXPIRED) + "/fresh"
-    answers = {(answer.status_code, answer.headers["location"]) for answer in (sending.post(path) for _ in range(8))}
+    expired = place.landing(expires=EXPIRED)
+    pressed = [ask(sending, place, expired) for _ in range(8)]
+    answers = {(answer.status_code, answer.headers["location"]) for answer in pressed}
     assert len(answers) == 1
     assert letters(place) == ["sent"]
     assert len(mails(place)) == 1
 
 
 def test_the_page_never_tells_whether_there_is_an_address(place: Place, sending: TestClient) -> None:
-    path = place.landing(expires=EXPIRED) + "/fresh"
-    before = sending.get(path).text
+    expired = place.landing(expires=EXPIRED)
+    before = sending.get(f"{expired}/fresh").text
     place.change(learner, email=None)
-    assert sending.post(path).status_code == 303
-    assert sending.get(path).text == before
+    assert ask(sending, place, expired).status_code == 303
+    assert sending.get(f"{expired}/fresh").text == before
     assert letters(place) == ["refused"]
     assert "ada@" not in before
     assert "Ada" not in before
@@ -105,9 +117,17 @@ def test_opening_the_pages_sends_nothing(place: Place, sending: TestClient) -> N
 
 
 def test_no_other_site_can_ask(place: Place, sending: TestClient) -> None:
-    path = place.landing(expires=EXPIRED) + "/fresh"
+    expired = place.landing(expires=EXPIRED)
     for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
-        assert sending.post(path, headers=headers).status_code == 403
+        assert ask(sending, place, expired, **headers).status_code == 403
+    assert letters(place) == []
+
+
+def test_a_machine_that_posts_without_having_read_the_page_asks_for_nothing(place: Place, sending: TestClient) -> None:
+    expired, other = place.landing(expires=EXPIRED), place.landing(item_id=2, expires=EXPIRED)
+    of_another_link = place.signer.form_token(other.removeprefix("/l/"))
+    for fields in ({}, {FORM_TOKEN: ""}, {FORM_TOKEN: "guessed"}, {FORM_TOKEN: of_another_link}):
+        assert sending.post(f"{expired}/fresh", data=fields).status_code == 403
     assert letters(place) == []
 
 
@@ -119,5 +139,5 @@ def test_a_forged_link_asks_for_nothing(place: Place, sending: TestClient) -> No
 
 
 def test_where_the_web_app_sends_nothing_the_letter_waits_for_the_sync(place: Place) -> None:
-    assert place.client.post(place.landing(expires=EXPIRED) + "/fresh").status_code == 303
+    assert ask(place.client, place, place.landing(expires=EXPIRED)).status_code == 303
     assert letters(place) == ["asked"]
