@@ -16,7 +16,8 @@ from pushpull.ledger.timing import closes_at, local_day, local_instant, next_ope
 
 #: Office hours on every local clock.
 OPENS, CLOSES = time(8), time(18)
-#: Working days looked at, today included, and how far ahead they may be; Graph looks no further than 62 days.
+#: Working days looked at, today included, and how far ahead they may begin: times can be held for 30 days, and Graph
+#: looks no further than 62.
 DAYS_AHEAD: Final = 5
 FURTHEST: Final = timedelta(days=28)
 #: Times offered at once, and of one day: the rest of a free day is more of the same.
