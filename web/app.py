@@ -19,9 +19,11 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from channels.callbacks.keys import CallbackKeys
+from pushpull.learners.consent import UnknownLearner
 from pushpull.migrations import current, is_behind
 from pushpull.settings import Settings
 from web import (
+    about,
     account,
     branding,
     choices,
@@ -48,7 +50,8 @@ from web.limits import LIMITS, Limit, RateLimits
 from web.pages import STATIC, not_found, page
 from web.session import NotFromHereError, NoVisitError
 from web.site import Site, site_of
-from web.staff import NeedsSignIn
+from web.staff import NeedsSignIn, NoSignInError
+from web.staff_frame import not_set_up
 from web.words import spoken_in, words_for
 
 _LOG = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ _ROUTES = (
     preferences,
     my_page,
     choices,
+    about,
     account,
     plans,
     peers,
@@ -101,6 +105,7 @@ def create_app(
         app.add_middleware(RateLimits, limits=limits)
     app.add_middleware(Guard)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(UnknownLearner, _gone)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
     app.add_route("/healthz", _lives, methods=["GET"])
     app.add_route("/readyz", _ready, methods=["GET"])
@@ -142,11 +147,18 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, NoVisitError):
         title, line = words("no_session_title"), words("no_session")
         return page("message.html.j2", status=401, words=words, title=title, lines=[line])
+    if isinstance(error, NoSignInError):
+        return not_set_up(request)
     if isinstance(error, NotFromHereError):
         return page("message.html.j2", status=403, words=words, title=words("not_from_here"), lines=[])
     if error.status_code == 404:
         return not_found()
     return page("message.html.j2", status=error.status_code, words=None, title=error.detail, lines=[])
+
+
+async def _gone(request: Request, _: Exception) -> Response:
+    """Somebody was erased while their page was still open: to them it is as if the visit had ended."""
+    return await _refused(request, NoVisitError())
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from content.brand import Brand
+from pushpull.learners.consent import tombstone_of
 from pushpull.learners.tables import learner
 from pushpull.ledger.tables import campaign
 from web.branding import brand_of
@@ -84,11 +85,12 @@ def frame_of(request: Request, connection: Connection, visitor: Visitor) -> Fram
     """What surrounds the pages of a visitor.
 
     Raises:
-        NoVisitError: the learner is no longer there.
+        NoVisitError: the learner is no longer there, or was erased.
     """
     site: Site = site_of(request)
     person = connection.execute(
         select(
+            learner.c.external_id,
             learner.c.preferred_language,
             learner.c.timezone,
             learner.c.given_name,
@@ -98,7 +100,7 @@ def frame_of(request: Request, connection: Connection, visitor: Visitor) -> Fram
         .select_from(learner.outerjoin(campaign, campaign.c.id == visitor.campaign_id))
         .where(learner.c.id == visitor.learner_id)
     ).one_or_none()
-    if person is None:
+    if person is None or person.external_id == tombstone_of(visitor.learner_id):
         raise NoVisitError
     return Frame(
         visitor,

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pushpull.db import writing
-from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.links import Claims, Purpose
-from pushpull.ledger.preferences import Preferences, Switch, change_preferences, preferences, stop_everything
+from pushpull.ledger.preferences import Preferences, preferences
 from pushpull.ledger.vocabulary import FetchKind
 from web.forms import Fields, read_form
 from web.openings import keep_opening
 from web.pages import page
 from web.session import is_from_here
 from web.site import Site, claims_of, now, site_of
+from web.switches import set_switches
 from web.words import words_for
 
 router = APIRouter()
@@ -51,20 +51,8 @@ router.add_route("/p/{token}", save, methods=["POST"])
 
 
 def _save(site: Site, claims: Claims, fields: Fields) -> Response:
-    action = fields.get("action")
-    if action not in (["save"], ["stop"]):
-        raise HTTPException(400, "Nothing was changed")
     with writing(site.engine) as connection:
-        if action == ["stop"]:
-            changed = stop_everything(connection, claims.learner_id, at=now())
-        else:
-            changed = change_preferences(
-                connection,
-                claims.learner_id,
-                shown=_switches(fields.get("shown", [])),
-                on=_switches(fields.get("on", [])),
-                at=now(),
-            )
+        changed = set_switches(connection, claims.learner_id, fields, at=now())
     return _page(changed, is_saved=True)
 
 
@@ -73,8 +61,3 @@ def _page(found: Preferences | None, *, is_saved: bool) -> Response:
         raise HTTPException(404)
     return page("preferences.html.j2", words=words_for(found.language), found=found, is_saved=is_saved)
 
-
-def _switches(values: list[str]) -> set[Switch]:
-    """``email/learning`` as a switch; what names no channel is left out."""
-    pairs = (value.partition("/") for value in values)
-    return {(Channel(channel), family) for channel, _, family in pairs if channel in list(Channel) and family}

@@ -71,3 +71,9 @@ def facts_of(connection: Connection, item_id: int, *, now: datetime) -> ItemFact
         rating_of(connection, item_id),
         thread_of(connection, item_id),
     )
+
+
+def formats_offered(connection: Connection) -> tuple[str, ...]:
+    """The formats of what may be offered, as the catalogue has them, in order."""
+    known = select(item.c.format).where(item.c.active.is_(True), item.c.format.is_not(None), item.c.format != "")
+    return tuple(sorted(set(connection.execute(known.distinct()).scalars())))

@@ -71,14 +71,19 @@ def draw_for(external_id: str) -> int:
     return int.from_bytes(hashlib.sha256(external_id.encode()).digest()[:8], "big") % DRAW_RANGE
 
 
+def tombstone_of(learner_id: int) -> str:
+    """The external id of a learner who was erased; imports give it to nobody."""
+    return f"erased-{learner_id}"
+
+
 def lock_learner(conn: Connection, learner_id: int) -> None:
     """Wait for, then keep, the learner's row until the transaction ends. On SQLite the transaction itself does that.
 
     Raises:
-        UnknownLearner: there is no such row.
+        UnknownLearner: there is no such row, or nothing but the tombstone of somebody who was erased.
     """
-    row = conn.execute(select(learner.c.id).where(learner.c.id == learner_id).with_for_update()).first()
-    if row is None:
+    row = conn.execute(select(learner.c.external_id).where(learner.c.id == learner_id).with_for_update()).first()
+    if row is None or row.external_id == tombstone_of(learner_id):
         raise UnknownLearner(learner_id)
 
 

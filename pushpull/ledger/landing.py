@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, and_, case, or_, select
 
 from pushpull.catalogue.tables import item
+from pushpull.learners.consent import tombstone_of
 from pushpull.learners.tables import learner, progress
 from pushpull.ledger.links import Claims
 from pushpull.ledger.tables import campaign, campaign_item
@@ -53,7 +54,8 @@ class Start:
 
 def leads_somewhere(connection: Connection, claims: Claims) -> bool:
     """Whether the learner of a landing link is still there, and the campaign where it names one."""
-    there = select(learner.c.id).where(learner.c.id == claims.learner_id)
+    is_erased = learner.c.external_id == tombstone_of(claims.learner_id)
+    there = select(learner.c.id).where(learner.c.id == claims.learner_id, ~is_erased)
     if claims.campaign_id is not None:
         there = there.where(select(campaign.c.id).where(campaign.c.id == claims.campaign_id).exists())
     return connection.execute(there).first() is not None

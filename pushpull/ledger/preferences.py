@@ -12,7 +12,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, union
 
-from pushpull.learners.consent import UnknownLearner, blocked_channels, lock_learner, opt_in, opt_out
+from pushpull.learners.consent import (
+    UnknownLearner,
+    blocked_channels,
+    lock_learner,
+    opt_in,
+    opt_out,
+    tombstone_of,
+)
 from pushpull.learners.tables import consent, learner
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel
 from pushpull.ledger.events import DeliveryFact, record_facts
@@ -46,10 +53,12 @@ def preferences(connection: Connection, learner_id: int) -> Preferences | None:
     """The learner's switches as they stand; None when there is no such learner."""
     person = connection.execute(
         select(
-            learner.c.preferred_language, *(ADDRESS[channel].label(f"to_{channel.value}") for channel in Channel)
+            learner.c.external_id,
+            learner.c.preferred_language,
+            *(ADDRESS[channel].label(f"to_{channel.value}") for channel in Channel),
         ).where(learner.c.id == learner_id)
     ).one_or_none()
-    if person is None:
+    if person is None or person.external_id == tombstone_of(learner_id):
         return None
     channels = tuple(channel for channel in Channel if getattr(person, f"to_{channel.value}"))
     families = connection.execute(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, null, select, update
 
-from pushpull.learners.consent import draw_for, lock_learner
+from pushpull.learners.consent import UnknownLearner, draw_for, lock_learner, tombstone_of
 from pushpull.learners.tables import learner
 from pushpull.ledger.campaigns import record
 from pushpull.ledger.erased import is_erased, remember
@@ -50,11 +50,6 @@ class Erased:
     addresses: int = 0
 
 
-def tombstone_of(learner_id: int) -> str:
-    """The external id of an erased learner."""
-    return f"erased-{learner_id}"
-
-
 def erase(
     connection: Connection, learner_id: int, *, by: str, who: str, why: str | None, pepper: bytes, at: datetime
 ) -> Erased:
@@ -69,9 +64,12 @@ def erase(
     Raises:
         UnknownLearner: there is no such learner.
     """
-    lock_learner(connection, learner_id)
-    if is_erased(connection, learner_id):
-        return Erased(is_new=False)
+    try:
+        lock_learner(connection, learner_id)
+    except UnknownLearner:
+        if is_erased(connection, learner_id):
+            return Erased(is_new=False)
+        raise
     person = person_of(connection, learner_id)
     assert person is not None, "the row is locked"
     instead = tombstone_of(learner_id)
