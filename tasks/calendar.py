@@ -146,25 +146,12 @@ def _make(engine: Engine, calendar: Calendar, due: DueHold, now: datetime, deadl
     with writing(engine) as connection:
         if not hold_attempts.begin(connection, due, now=now):
             return None
-    user = mailbox(due.teams_id, due.email)
-    subject, body = entry_texts(due.language, title=due.title, url=due.url)
     try:
-        outcome: Outcome = calendar.hold(
-            user,
-            transaction_id=due.transaction_id,
-            subject=subject,
-            body_text=body,
-            starts_at=due.starts_at,
-            ends_at=due.ends_at,
-            deadline=deadline,
-        )
+        outcome, event_id = _asked(calendar, due, deadline)
     except ChannelStopped:
         with writing(engine) as connection:
             hold_attempts.not_asked(connection, due)
         raise
-    event_id = ""
-    if isinstance(outcome, Accepted):
-        event_id = outcome.provider_id or _found(calendar, user, due, deadline) or ""
     with writing(engine) as connection:
         match outcome:
             case Accepted():
@@ -178,6 +165,41 @@ def _make(engine: Engine, calendar: Calendar, due: DueHold, now: datetime, deadl
     return "later"
 
 
+def _asked(calendar: Calendar, due: DueHold, deadline: float) -> tuple[Outcome, str]:
+    """What came of asking for an entry, and its id where that is known.
+
+    An earlier attempt may have made it: that is looked up first, and nothing is sent unless it is known to be missing.
+
+    Raises:
+        ChannelStopped: no calendar can be used.
+    """
+    user = mailbox(due.teams_id, due.email)
+    if due.state is HoldState.UNCERTAIN:
+        try:
+            if there := _find(calendar, user, due, deadline):
+                return Accepted(there), there
+        except CannotTell as why:
+            return NotSent(str(why)), ""
+    subject, body = entry_texts(due.language, title=due.title, url=due.url)
+    outcome = calendar.hold(
+        user,
+        transaction_id=due.transaction_id,
+        subject=subject,
+        body_text=body,
+        starts_at=due.starts_at,
+        ends_at=due.ends_at,
+        deadline=deadline,
+    )
+    if not isinstance(outcome, Accepted):
+        return outcome, ""
+    if outcome.provider_id:
+        return outcome, outcome.provider_id
+    try:
+        return outcome, _find(calendar, user, due, deadline) or ""
+    except (CannotTell, ChannelStopped):
+        return outcome, ""  # it is there; taking it out would look for it again
+
+
 def _take_out(engine: Engine, calendar: Calendar, due: DueHold, now: datetime, deadline: float) -> str:
     """Take out what is there, and say as :func:`_make` does; another process that does the same does no harm.
 
@@ -186,13 +208,7 @@ def _take_out(engine: Engine, calendar: Calendar, due: DueHold, now: datetime, d
     """
     user = mailbox(due.teams_id, due.email)
     try:
-        event_id = due.event_id or calendar.find(
-            user,
-            transaction_id=due.transaction_id,
-            starts_at=due.starts_at,
-            ends_at=due.ends_at,
-            deadline=deadline,
-        )
+        event_id = due.event_id or _find(calendar, user, due, deadline)
     except CannotTell:
         return "later"
     outcome = calendar.cancel(user, event_id, deadline=deadline) if event_id else Accepted()
@@ -207,15 +223,17 @@ def _take_out(engine: Engine, calendar: Calendar, due: DueHold, now: datetime, d
     return "later"
 
 
-def _found(calendar: Calendar, user: str, due: DueHold, deadline: float) -> str | None:
-    """The entry's id, where an earlier attempt had made it."""
-    try:
-        return calendar.find(
-            user,
-            transaction_id=due.transaction_id,
-            starts_at=due.starts_at,
-            ends_at=due.ends_at,
-            deadline=deadline,
-        )
-    except (CannotTell, ChannelStopped):
-        return None  # it is there; taking it out would look for it again
+def _find(calendar: Calendar, user: str, due: DueHold, deadline: float) -> str | None:
+    """The entry's id; None where it is not in the calendar.
+
+    Raises:
+        CannotTell: the calendar does not say.
+        ChannelStopped: no calendar can be used.
+    """
+    return calendar.find(
+        user,
+        transaction_id=due.transaction_id,
+        starts_at=due.starts_at,
+        ends_at=due.ends_at,
+        deadline=deadline,
+    )

@@ -67,6 +67,10 @@ def settled(engine: Engine, calendar: Calendar, now: datetime = DAWN, **more: An
     return settle_holds(engine, calendar, now=now, seconds=2.0, **more)
 
 
+def times_sent(standin: StandIn) -> int:
+    return sum(each.method == "POST" and each.path.endswith("/events") for each in standin.requests(Graph))
+
+
 def states(engine: Engine) -> list[str]:
     with reading(engine) as connection:
         return list(connection.execute(select(calendar_hold.c.state).order_by(calendar_hold.c.id)).scalars())
@@ -128,7 +132,26 @@ def test_an_answer_that_was_lost_makes_no_second_entry(
     standin.fault(fault, provider=Graph, method="POST", seconds=2.5)
     assert settle_holds(engine, calendar, now=DAWN, seconds=1.0) == SettledHolds(later=1)
     assert states(engine) == ["uncertain"]
+    sent = times_sent(standin)
+    standin.fault(Fault.BROKEN_UNPROCESSED, provider=Graph, method="GET")
+    assert settled(engine, calendar, LATER) == SettledHolds(later=1)  # it could not be read back
     assert settled(engine, calendar, LATER) == SettledHolds(made=1)
+    assert times_sent(standin) == sent  # it was read back, not sent again
+    assert len(graph.events) == 1
+    with reading(engine) as connection:
+        event_id = connection.execute(select(calendar_hold.c.event_id)).scalar_one()
+    assert (ADA, event_id) in graph.events
+
+
+def test_an_entry_that_is_known_to_be_missing_is_sent_again(
+    engine: Engine, calendar: Calendar, graph: Graph, standin: StandIn
+) -> None:
+    a_wish(engine)
+    standin.fault(Fault.BROKEN_UNPROCESSED, provider=Graph, method="POST")
+    assert settled(engine, calendar) == SettledHolds(later=1)
+    assert states(engine) == ["uncertain"]
+    assert settled(engine, calendar, LATER) == SettledHolds(made=1)
+    assert times_sent(standin) == 2
     assert len(graph.events) == 1
 
 
