@@ -33,6 +33,13 @@ PAGES: Final[Mapping[str, str]] = {"team": "/team", "sponsor": "/sponsor", "mode
 _LONGEST_COOKIE: Final = 4000
 
 
+class NoSignInError(HTTPException):
+    """A page was asked for that is behind the company's sign-in, and this installation has none."""
+
+    def __init__(self) -> None:
+        super().__init__(404)
+
+
 class NeedsSignIn(HTTPException):
     """A page was asked for that is only for people who signed in.
 
@@ -70,12 +77,12 @@ def staff_of(request: Request) -> Staff:
     """Who is signed in.
 
     Raises:
-        HTTPException: 404, there is no sign-in here at all.
+        NoSignInError: there is no sign-in here at all.
         NeedsSignIn: nobody is, or no longer.
     """
     site = site_of(request)
     if not site.settings.oidc_issuer:
-        raise HTTPException(404)
+        raise NoSignInError
     cookie = request.cookies.get(cookie_name(site), "")
     claims = _claims(site.settings, cookie)
     if claims is None:
@@ -94,7 +101,7 @@ async def staff_form_of(request: Request) -> tuple[Staff, Fields]:
     """Who sent a form, and its fields.
 
     Raises:
-        HTTPException: 404, there is no sign-in here at all.
+        NoSignInError: there is no sign-in here at all.
         NeedsSignIn: nobody is signed in, or no longer.
         NotFromHereError: none of our pages showed the form to them.
     """

@@ -15,6 +15,7 @@ import json
 import secrets
 import threading
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
@@ -26,10 +27,12 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 CLIENT, SECRET = "pushpull", "a secret between two stand-ins"
+#: How long a slow answer takes, in seconds.
+SLOW = 3.0
 
 
 class Fault(StrEnum):
@@ -48,10 +51,13 @@ class Fault(StrEnum):
     NO_ID_TOKEN = "no id token"
     GARBAGE = "garbage"
     DENIED = "denied"
+    WRONG_STATE = "state of another sign-in"
     ANOTHER_SUBJECT = "user info of somebody else"
     TOKEN_ERROR = "500 at the token endpoint"
     TOKEN_SLOW = "slow at the token endpoint"
+    TOKEN_DRIPPING = "a byte now and then at the token endpoint"
     DISCOVERY_ERROR = "500 at discovery"
+    DISCOVERY_SLOW = "slow at discovery"
     DISCOVERY_GARBAGE = "garbage at discovery"
     DISCOVERY_OF_ANOTHER = "discovery of another issuer"
     DISCOVERY_UNENCRYPTED = "an endpoint elsewhere, not encrypted"
@@ -89,7 +95,8 @@ class Issuer:
     _tokens: dict[str, Person] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._key = RSAKey.generate_key(2048, {"kid": "one"})
+        self._name = "one"
+        self._key = RSAKey.generate_key(2048, {"kid": self._name})
         self._other_key = RSAKey.generate_key(2048, {"kid": "two"})
         routes = [
             Route("/.well-known/openid-configuration", self._discovery),
@@ -115,12 +122,19 @@ class Issuer:
         self._server.should_exit = True
         self._thread.join(5)
 
+    def rotate(self) -> None:
+        """Sign with a new key from now on, and forget the old one."""
+        self._name = f"rotated {self._name}"
+        self._key = RSAKey.generate_key(2048, {"kid": self._name})
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def _discovery(self, _: Request) -> Response:
         self.asked.append("discovery")
+        if self.fault is Fault.DISCOVERY_SLOW:
+            await asyncio.sleep(SLOW)
         if self.fault is Fault.DISCOVERY_ERROR:
             return Response(status_code=500)
         if self.fault is Fault.DISCOVERY_GARBAGE:
@@ -168,16 +182,17 @@ class Issuer:
         self._codes[code] = (person, asked)
         return self._back(asked, code=code)
 
-    @staticmethod
-    def _back(asked: dict[str, str], **values: str) -> Response:
-        query = urlencode({**values, "state": asked["state"]})
+    def _back(self, asked: dict[str, str], **values: str) -> Response:
+        query = urlencode({**values, "state": "x" if self.fault is Fault.WRONG_STATE else asked["state"]})
         return RedirectResponse(f"{asked['redirect_uri']}?{query}", status_code=302)
 
     async def _token(self, request: Request) -> Response:
         if self.fault is Fault.TOKEN_ERROR:
             return Response(status_code=500)
         if self.fault is Fault.TOKEN_SLOW:
-            await asyncio.sleep(3)
+            await asyncio.sleep(SLOW)
+        if self.fault is Fault.TOKEN_DRIPPING:
+            return StreamingResponse(_drops(), media_type="application/json")
         form = dict(parse_qsl((await request.body()).decode()))
         pairs = (f"{CLIENT}:{SECRET}", f"{CLIENT}:{quote(SECRET)}")  # RFC 6749 has it encoded, many clients do not
         known = {f"Basic {base64.b64encode(pair.encode()).decode()}" for pair in pairs}
@@ -222,12 +237,12 @@ class Issuer:
             case Fault.NO_EXPIRY:
                 del claims["exp"]
         if self.fault is Fault.UNSIGNED:
-            return _forged("none", claims, None)
+            return _forged("none", self._name, claims, None)
         if self.fault is Fault.SIGNED_WITH_THE_PUBLIC_KEY:
-            return _forged("HS256", claims, self._key.as_pem(private=False))
+            return _forged("HS256", self._name, claims, self._key.as_pem(private=False))
         if self.fault is Fault.UNKNOWN_KEY:
             return jwt.encode({"alg": "RS256", "kid": "two"}, claims, self._other_key)
-        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, self._key)
+        return jwt.encode({"alg": "RS256", "kid": self._name}, claims, self._key)
 
     async def _keys(self, _: Request) -> Response:
         self.asked.append("keys")
@@ -244,9 +259,16 @@ class Issuer:
         return JSONResponse({**person.claims, "sub": subject})
 
 
-def _forged(alg: str, claims: dict[str, Any], secret: bytes | None) -> str:
+async def _drops() -> AsyncIterator[bytes]:
+    """Never silent for long, so that no limit on silence ends it."""
+    for _ in range(int(SLOW / 0.1)):
+        yield b" "
+        await asyncio.sleep(0.1)
+
+
+def _forged(alg: str, kid: str, claims: dict[str, Any], secret: bytes | None) -> str:
     """A token as no library would make it."""
-    parts = [json.dumps(part).encode() for part in ({"alg": alg, "kid": "one"}, claims)]
+    parts = [json.dumps(part).encode() for part in ({"alg": alg, "kid": kid}, claims)]
     signed = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
     tag = hmac.digest(secret, signed.encode(), "sha256") if secret else b""
     return f"{signed}.{base64.urlsafe_b64encode(tag).rstrip(b'=').decode()}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -15,9 +18,10 @@ from starlette.requests import Request
 
 from pushpull.ledger.links import Purpose
 from pushpull.settings import Settings
-from tests.standin.issuer import CLIENT, SECRET, Fault, Issuer, Person
+from tests.standin.issuer import CLIENT, SECRET, SLOW, Fault, Issuer, Person
 from tests.web.conftest import Place
-from web import sign_in
+from web import provider as openid
+from web import sign_in, staff
 from web.app import create_app
 from web.site import Site
 from web.staff import PAGES, Staff, cookie_name, staff_of
@@ -29,6 +33,8 @@ GRACE = Person(
 AWAY = {
     Fault.TOKEN_ERROR,
     Fault.TOKEN_SLOW,
+    Fault.TOKEN_DRIPPING,
+    Fault.DISCOVERY_SLOW,
     Fault.DISCOVERY_ERROR,
     Fault.DISCOVERY_GARBAGE,
     Fault.DISCOVERY_OF_ANOTHER,
@@ -47,7 +53,7 @@ def provider() -> Iterator[Issuer]:
 def issuer(provider: Issuer) -> Issuer:
     provider.people, provider.fault, provider.in_userinfo = [GRACE], None, frozenset()
     provider.asked.clear()
-    sign_in._client.cache_clear()
+    openid._client.cache_clear()
     return provider
 
 
@@ -99,8 +105,8 @@ def test_the_dance_is_one_of_code_and_pkce_to_an_address_from_the_settings(brows
     assert len(asked["state"][0]) >= 20
     assert len(asked["nonce"][0]) >= 20
     kept = sent.headers["set-cookie"]
-    assert kept.startswith("__Secure-pushpull-dance=")
-    assert {"httponly", "secure", "path=/sign-in", "samesite=lax", "Max-Age=600"} <= set(kept.split("; "))
+    assert kept.startswith("__Host-pushpull-dance=")
+    assert {"httponly", "secure", "path=/", "samesite=lax", "Max-Age=600"} <= set(kept.split("; "))
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -108,15 +114,17 @@ def test_whatever_the_provider_gets_wrong_lets_nobody_in(
     browser: TestClient, issuer: Issuer, fault: Fault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(sign_in, "_PATIENCE", 1.0)
+    monkeypatch.setattr(openid, "_PATIENCE", 0.6)
     if fault is Fault.ANOTHER_SUBJECT:
         issuer.in_userinfo = frozenset({"email"})
     issuer.fault = fault
+    began = time.monotonic()
     answer = browser.get("/sign-in?to=team")
     if answer.status_code == 303:
         came = httpx.get(answer.headers["location"], trust_env=False)
         answer = browser.get(came.headers["location"])
     assert answer.status_code == (503 if fault in AWAY else 403)
+    assert time.monotonic() - began < SLOW / 2
     assert not is_signed_in(browser)
     assert "<h1>" in answer.text
     assert "script" not in answer.text
@@ -231,18 +239,72 @@ def test_without_a_group_in_the_settings_nobody_is_anything(issuer: Issuer, sqli
         assert (found.is_sponsor, found.is_ops) == (False, False)
 
 
-def test_without_a_provider_none_of_it_is_there(place: Place) -> None:
-    nothing = place.client.get("/nowhere").text
+def test_without_a_provider_the_pages_say_so_and_open_for_nobody(place: Place) -> None:
     for method, path in [
         ("GET", "/sign-in"),
-        ("GET", "/sign-in/callback"),
+        ("GET", "/sign-in/callback?code=x&state=y"),
         ("GET", "/sign-out"),
+        ("POST", "/sign-out"),
         ("GET", "/team"),
         ("GET", "/sponsor"),
+        ("GET", "/sponsor/figures.csv"),
+        ("GET", "/moderation"),
     ]:
-        answer = place.client.request(method, path)
-        assert (answer.status_code, answer.text) == (404, nothing)
-    assert place.client.post("/sign-out").status_code == 404
+        answer = place.client.request(method, path, headers={"accept-language": "fr"})
+        assert answer.status_code == 404
+        assert "Il n’y a pas encore de connexion ici" in answer.text
+        assert "PUSHPULL_OIDC" in answer.text
+        assert "set-cookie" not in answer.headers
+
+
+def test_a_provider_may_change_its_key(browser: TestClient, issuer: Issuer) -> None:
+    browser.get(go_to_provider(browser))
+    issuer.rotate()
+    browser.cookies.clear()
+    assert browser.get(go_to_provider(browser)).headers["location"] == "/sponsor"
+    assert issuer.asked.count("keys") == 2
+    assert is_signed_in(browser)
+
+
+def test_what_a_stranger_put_into_the_browser_before_is_worth_nothing(
+    browser: TestClient, issuer: Issuer, sqlite_engine: Engine
+) -> None:
+    """Session fixation: neither a cookie of the attacker's own sign-in, nor one begun and not finished, is kept."""
+    with TestClient(an_app(issuer, sqlite_engine), base_url=BASE, follow_redirects=False) as attacker:
+        issuer.people = [Person("attacker", {"email": "eve@example.org", "groups": ["ops"]})]
+        attacker.get(go_to_provider(attacker))
+        planted = next(cookie.value for cookie in attacker.cookies.jar)
+        form_token = staff_in(attacker, issuer).form_token
+    issuer.people = [GRACE]
+    browser.cookies.set("__Host-pushpull-staff", planted, domain="learn.example", path="/")
+    assert browser.get(go_to_provider(browser)).status_code == 303
+    found = staff_in(browser, issuer)
+    assert (found.subject, found.is_ops) == ("u-1", False)
+    assert browser.post("/sign-out", data={"form_token": form_token}).status_code == 403
+
+
+def test_a_sign_in_ends_with_the_working_day(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser.get(go_to_provider(browser))
+    assert browser.get("/team").status_code == 200
+    later = staff.now() + staff.LENGTH
+    monkeypatch.setattr(staff, "now", lambda: later)
+    assert browser.get("/team").headers["location"] == "/sign-in?to=team"
+
+
+def test_a_sign_in_that_takes_too_long_begins_anew(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    back = go_to_provider(browser)
+    today = time.time()
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: today + 601)
+    assert browser.get(back).status_code == 403
+    assert not is_signed_in(browser)
+
+
+def test_the_app_starts_without_the_library_and_nobody_is_warned_when_it_comes() -> None:
+    script = (
+        "import sys, web.app; assert 'authlib' not in sys.modules; import web.provider; assert 'authlib' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-W", "default", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_signing_out_takes_a_form_of_ours(browser: TestClient, issuer: Issuer) -> None:
