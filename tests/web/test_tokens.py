@@ -105,7 +105,7 @@ def doors() -> list[tuple[str, str]]:
 
 
 #: What would do something at some door, were the token right.
-FORM = {"List-Unsubscribe": "One-Click", "action": "stop", "confirm": "yes", "erase": "yes"}
+FORM = {"List-Unsubscribe": "One-Click", "action": "stop", "confirm": "yes", "word": "erase"}
 
 
 def everything(engine: Engine) -> dict[str, list[str]]:
