@@ -8,10 +8,13 @@ A learner gets at most one message of the stage on a local day, over all campaig
 
 The daily nudge fades with success. The seven days before today were a week of habit when the two minutes were done on
 five of them, and on two of these without a message of the stage. After such a week the nudge comes every other day at
-most; after two in a row, once a week at most; when it was no such week, every day again. More days met never bring more
-nudges, and nothing here knows a goal above :data:`pushpull.learners.habit.TWO_MINUTES`. (A prompt is withdrawn as a
-habit forms, so that the situation sets it off and not the message: W. Wood & D. Rünger, "Psychology of habit", Annual
-Review of Psychology 67, 2016, 289-314. The numbers are ours.)
+most; after two in a row, once a week at most; when it was no such week, every day again. Nothing here knows a goal
+above :data:`pushpull.learners.habit.TWO_MINUTES`. (A prompt is withdrawn as a habit forms, so that the situation sets
+it off and not the message: W. Wood & D. Rünger, "Psychology of habit", Annual Review of Psychology 67, 2016, 289-314.
+The numbers are ours.)
+
+It fades without an answer too: after five days with a message and no sign of the learner it comes once a week at most,
+and the eighth is the last and says so. Whatever they learn, or choose on their page, begins afresh.
 
 What lives here are these rules as SQL. When a cue comes is :mod:`pushpull.ledger.cues`; what a day is worth,
 :mod:`pushpull.learners.habit`.
@@ -34,6 +37,7 @@ from sqlalchemy import (
     and_,
     case,
     column,
+    distinct,
     func,
     literal,
     or_,
@@ -43,6 +47,7 @@ from sqlalchemy import (
 from pushpull.db import UtcDateTime, table_of
 from pushpull.learners.habit import TWO_MINUTES, WEEKEND, is_learning
 from pushpull.learners.tables import activity, learner, learner_choice
+from pushpull.learners.verbs import NOT_ACTIVE_VERBS
 from pushpull.ledger.cues import has_reminder, is_reminded_now
 from pushpull.ledger.specs import HABIT_STAGE, WaveSpec
 from pushpull.ledger.spread import day_bounds, place_of
@@ -55,6 +60,10 @@ from pushpull.ledger.vocabulary import Reason
 HABITUAL_DAYS: Final = 5
 #: … of which so many without a message: on the others nobody knows whether it was needed.
 DAYS_ALONE: Final = 2
+#: So many messages in a row without an answer, and nudges come once a week …
+RARE_AFTER: Final = 5
+#: … or not at all any more.
+STOPS_AFTER: Final = 8
 #: Days from one nudge to the next: for everybody, after one week of habit, after two.
 EVERY_DAY, EVERY_OTHER_DAY, EVERY_WEEK = 1, 2, 7
 
@@ -117,27 +126,39 @@ def habit_rules(
         (practice, practice.c.learner_id == learner.c.id),
         (told, told.c.learner_id == learner.c.id),
     ]
-    rests: list[ColumnElement[bool]] = [
-        practice.c.met_today > 0,
-        told.c.last_day > today.c.ordinal - (_gap(practice) if spec.daily_goal else literal(EVERY_DAY, Integer)),
+    reasons: list[tuple[ColumnElement[bool], Reason]] = [
+        (practice.c.met_today > 0, Reason.GOAL_MET),
+        (told.c.last_day > today.c.ordinal - literal(EVERY_DAY, Integer), Reason.NUDGED_TODAY),
     ]
     if spec.daily_goal:
-        choice = _rest_days(among)
-        joins.append((choice, choice.c.learner_id == learner.c.id))
-        rests.append(func.coalesce(choice.c.rest_days, WEEKEND).bitwise_and(today.c.bit) != 0)
-    reasons: list[tuple[ColumnElement[bool], Reason]] = [(each, Reason.RESTING) for each in rests]
+        choice, unanswered = _rest_days(among), _unanswered(rules, among)
+        joins += [
+            (choice, choice.c.learner_id == learner.c.id),
+            (unanswered, unanswered.c.learner_id == learner.c.id),
+        ]
+        reasons += [
+            (func.coalesce(choice.c.rest_days, WEEKEND).bitwise_and(today.c.bit) != 0, Reason.RESTING),
+            (unanswered.c.messages >= STOPS_AFTER, Reason.UNANSWERED),
+            (told.c.last_day > today.c.ordinal - _gap(practice, unanswered), Reason.FADING),
+        ]
     if days is None:
         still = is_reminded_now(rules, zones) if spec.at_cue else wants(spec.model_copy(update={"cues_first": False}))
         reasons.insert(0, (~still, Reason.NO_LONGER_IN_SEGMENT))
     return HabitRules(tuple(joins), tuple(reasons))
 
 
-def _gap(practice: FromClause) -> ColumnElement[int]:
+def last_nudges(rules: Terms, among: Among) -> Select[tuple[int]]:
+    """For whom of a batch the nudge of this wave is the last one, unless they answer: ids of learners."""
+    unanswered = _unanswered(rules, among, besides=rules.spec.key)
+    return select(unanswered.c.learner_id).where(unanswered.c.messages == STOPS_AFTER - 1)
+
+
+def _gap(practice: FromClause, unanswered: FromClause) -> ColumnElement[int]:
     """Days that must lie between two nudges."""
     habitual = and_(practice.c.met >= HABITUAL_DAYS, practice.c.alone >= DAYS_ALONE)
     before = and_(practice.c.met_before >= HABITUAL_DAYS, practice.c.alone_before >= DAYS_ALONE)
     return case(
-        (and_(habitual, before), EVERY_WEEK),
+        (or_(and_(habitual, before), unanswered.c.messages >= RARE_AFTER), EVERY_WEEK),
         (habitual, EVERY_OTHER_DAY),
         else_=EVERY_DAY,
     )
@@ -243,6 +264,55 @@ def _told(rules: Terms, on: Mapping[str, date], among: Among | None) -> FromClau
     days = _messages(rules, on, among).subquery("messages")
     last = select(days.c.learner_id, func.max(days.c.local_day).label("last_day")).group_by(days.c.learner_id)
     return last.subquery("told")
+
+
+def _unanswered(rules: Terms, among: Among | None, *, besides: str = "") -> FromClause:
+    """``unanswered(learner_id, messages)``: days with a message of the stage since the learner last gave a sign.
+
+    A sign is whatever they did, be it only to open something, and every choice on their page.
+
+    Args:
+        besides: the key of a wave of the campaign that does not count.
+    """
+    last_active = (
+        select(activity.c.occurred_at)
+        .where(
+            activity.c.learner_id == learner_choice.c.learner_id,
+            activity.c.occurred_at <= rules.as_of,
+            activity.c.voided_at.is_(None),
+            activity.c.verb.not_in(NOT_ACTIVE_VERBS),
+        )
+        .order_by(activity.c.occurred_at.desc())
+        .limit(1)
+        .correlate(learner_choice)
+        .scalar_subquery()
+    )
+    asked = learner_choice.c.wants_habit if among is None else among(learner_choice.c.learner_id)
+    # Written down once: in the join below the last activity would be looked up again for every message.
+    sign = (
+        select(learner_choice.c.learner_id, learner_choice.c.updated_at, last_active.label("active_at"))
+        .where(asked)
+        .cte("sign")
+        .prefix_with("MATERIALIZED")
+    )
+    of_stage = and_(wave.c.id == handover.c.wave_id, wave.c.stage == HABIT_STAGE)
+    counts = [
+        handover.c.as_of > sign.c.updated_at,
+        or_(sign.c.active_at.is_(None), handover.c.as_of > sign.c.active_at),
+    ]
+    if besides:
+        counts.append(or_(wave.c.campaign_id != rules.campaign_id, wave.c.key != besides))
+    return (
+        select(contact.c.learner_id, func.count(distinct(contact.c.local_day)).label("messages"))
+        .select_from(
+            contact.join(sign, sign.c.learner_id == contact.c.learner_id)
+            .join(handover, handover.c.id == contact.c.handover_id)
+            .join(wave, of_stage)
+        )
+        .where(*counts)
+        .group_by(contact.c.learner_id)
+        .subquery("unanswered")
+    )
 
 
 def _rest_days(among: Among | None) -> FromClause:

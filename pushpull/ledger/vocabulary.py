@@ -96,7 +96,11 @@ class Reason(StrEnum):
     NOT_APPROVED = "not_approved"  # over the cap of an approval
     DIVERTED = "diverted"  # a rehearsal sent it to somebody else
     PAUSED_BY_LEARNER = "paused_by_learner"
-    RESTING = "resting"  # a rest day, or today's two minutes are done, or they come without a nudge by now
+    RESTING = "resting"  # a rest day of the learner's
+    GOAL_MET = "goal_met"  # today's two minutes are done
+    NUDGED_TODAY = "nudged_today"  # they had their message of the day
+    FADING = "fading"  # nudges come rarely by now: the learner learns without them, or does not answer
+    UNANSWERED = "unanswered"  # so many nudges were not answered that they stopped
     # after a handover
     PROVIDER_REFUSED = "provider_refused"
     NOT_PROCESSED = "not_processed"

@@ -22,10 +22,12 @@ from pushpull.learners.tables import activity, cue_plan, learner
 from pushpull.learners.vocabulary import Cue
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.cues import due_minutes
+from pushpull.ledger.habit import last_nudges
 from pushpull.ledger.planning import plan
 from pushpull.ledger.rotations import Cohort, CohortKind, rotate
 from pushpull.ledger.specs import Caps, WaveSpec
 from pushpull.ledger.tables import contact, delivery, handover, wave
+from pushpull.ledger.terms import Terms
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 from tests.ledger.builders import (
     ALWAYS,
@@ -200,7 +202,7 @@ def test_two_minutes_before_planning_are_enough(
     for each in minutes:
         learns(engine, one, DAWN - timedelta(minutes=30), minutes=each, verb=verb)
     wave_id = planned(engine, a_nudge())
-    assert reasons_of(engine, wave_id) == {one: Reason.RESTING if is_done else None}
+    assert reasons_of(engine, wave_id) == {one: Reason.GOAL_MET if is_done else None}
 
 
 def test_two_minutes_between_planning_and_sending_are_enough(engine: Engine) -> None:
@@ -211,7 +213,7 @@ def test_two_minutes_between_planning_and_sending_are_enough(engine: Engine) -> 
     learns(engine, yesterday, utc("2026-01-11T22:59:59"))  # one second to midnight in Berlin
     sink = Sink()
     drained(engine, wave_id, sink)
-    assert reasons_of(engine, wave_id) == {done: Reason.RESTING, not_yet: None, yesterday: None}
+    assert reasons_of(engine, wave_id) == {done: Reason.GOAL_MET, not_yet: None, yesterday: None}
     assert got(sink) == 2
 
 
@@ -232,8 +234,8 @@ def test_the_ledger_and_the_learners_page_agree_on_who_has_met_the_goal(engine: 
     drained(engine, wave_id)
     with reading(engine) as connection:
         met = met_goal_today(connection, people, now=NOON, default_zone="Europe/Berlin")
-    resting = {each for each, reason in reasons_of(engine, wave_id).items() if reason == Reason.RESTING}
-    assert resting == met
+    done = {each for each, reason in reasons_of(engine, wave_id).items() if reason == Reason.GOAL_MET}
+    assert done == met
     assert 0 < len(met) < len(people)
 
 
@@ -340,7 +342,60 @@ def test_after_a_week_of_habit_it_comes_every_other_day_and_after_two_once_a_wee
 def test_it_comes_every_day_again_when_the_learning_stops(engine: Engine) -> None:
     one = someone(engine, rest=())
     has_learned(engine, one, range(1, 15))
-    assert play(engine, one, range(10), learns_at=None) == [0, 3, 4, 5, 6, 7, 8, 9]
+    assert play(engine, one, range(8), learns_at=None) == [0, 3, 4, 5, 6]
+
+
+def test_without_any_answer_it_comes_once_a_week_after_five_and_stops_after_eight(engine: Engine) -> None:
+    one = someone(engine, rest=())
+    assert play(engine, one, range(33), learns_at=None) == [0, 1, 2, 3, 4, 11, 18, 25]
+    spec = a_nudge(MONDAY + 60 * DAY)
+    wave_id = planned(engine, spec, as_of=DAWN + 60 * DAY)
+    assert reasons_of(engine, wave_id) == {one: Reason.UNANSWERED}
+
+
+@pytest.mark.parametrize("sign", ["learning", "opening", "choosing"])
+def test_a_sign_of_the_learner_begins_afresh(engine: Engine, sign: str) -> None:
+    one = someone(engine, rest=())
+    assert len(play(engine, one, (0, 1, 2, 3, 4, 11, 18, 25, 29), learns_at=None)) == 8
+    at = NOON + 30 * DAY
+    if sign == "choosing":
+        with writing(engine) as connection:
+            choose_habit(connection, one, is_wanted=True, rest_days=[], at=at)
+    else:
+        learns(engine, one, at, minutes=None, verb="progressed" if sign == "learning" else "launched")
+    assert play(engine, one, range(31, 38), learns_at=None) == [31, 32, 33, 34, 35]
+
+
+def test_what_a_system_says_of_a_learner_is_no_sign(engine: Engine) -> None:
+    one = someone(engine, rest=())
+    play(engine, one, (0, 1, 2, 3, 4, 11, 18, 25), learns_at=None)
+    learns(engine, one, NOON + 30 * DAY, minutes=None, verb="assigned")
+    assert play(engine, one, (31, 38), learns_at=None) == []
+
+
+def test_the_eighth_message_knows_that_it_is_the_last(engine: Engine) -> None:
+    silent, answers = someone(engine, rest=()), someone(engine, rest=())
+    last = []
+    for number in (0, 1, 2, 3, 4, 11, 18, 25):
+        now = NOON + number * DAY
+        spec = a_wave("habit.daily", on=MONDAY + number * DAY, daily_goal=True, window=ALWAYS)
+        wave_id = planned(engine, spec, as_of=DAWN + number * DAY)
+        before = _last_nudges(engine, spec, wave_id, now)
+        drained(engine, wave_id, now=now)
+        # Written again by another worker after it was handed over, it says the same.
+        assert _last_nudges(engine, spec, wave_id, now) == before
+        learns(engine, answers, now + timedelta(hours=1))
+        last += [(number, each) for each in before]
+    assert {each for _, each in last} == {silent}
+    assert states_of(engine, wave_id)[silent][0] == DeliveryState.ACCEPTED
+    assert (25, silent) in last
+
+
+def _last_nudges(engine: Engine, spec: WaveSpec, wave_id: int, now: datetime) -> set[int]:
+    with reading(engine) as connection:
+        campaign_id = connection.execute(select(wave.c.campaign_id).where(wave.c.id == wave_id)).scalar_one()
+        rules = Terms(spec=spec, campaign_id=campaign_id, item_ids=(), as_of=now)
+        return set(connection.execute(last_nudges(rules, lambda column: column > 0)).scalars())
 
 
 def test_four_days_are_no_habit_yet(engine: Engine) -> None:
@@ -538,7 +593,7 @@ def test_no_reminder_after_the_two_minutes_nor_where_the_plan_was_changed_or_end
         connection.execute(update(cue_plan).where(cue_plan.c.id == ids[moved]).values(at_minute=900))
     drained(engine, wave_id, now=now)
     assert reasons_of(engine, wave_id) == {
-        done: Reason.RESTING,
+        done: Reason.GOAL_MET,
         ended: Reason.NO_LONGER_IN_SEGMENT,
         moved: Reason.NO_LONGER_IN_SEGMENT,
         stays: None,

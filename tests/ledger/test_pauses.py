@@ -88,4 +88,6 @@ def test_who_is_back_can_be_reached_by_a_re_run_of_the_missed(engine: Engine) ->
 
 def test_the_reasons_have_words() -> None:
     assert "pause" in REASON_SENTENCES[Reason.PAUSED_BY_LEARNER]
-    assert "two minutes" in REASON_SENTENCES[Reason.RESTING]
+    assert "rest day" in REASON_SENTENCES[Reason.RESTING]
+    assert "two minutes" in REASON_SENTENCES[Reason.GOAL_MET]
+    assert "stopped" in REASON_SENTENCES[Reason.UNANSWERED]
