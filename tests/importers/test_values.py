@@ -114,12 +114,22 @@ def test_a_percentage_becomes_a_share() -> None:
 
 
 def test_all_presets_that_ship_are_valid() -> None:
-    assert preset_names() == ["generic", "oulad"]
+    assert preset_names() == [
+        "canvas",
+        "cornerstone",
+        "generic",
+        "linkedin-learning",
+        "moodle-completions",
+        "moodle-logs",
+        "oulad",
+        "successfactors",
+        "workday-raas",
+    ]
     assert all(load_preset(name).name == name for name in preset_names())
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(PresetError, match="generic, oulad"):
+    with pytest.raises(PresetError, match="generic, linkedin-learning"):
         load_preset("moodle")
 
 
