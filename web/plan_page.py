@@ -16,7 +16,8 @@ from starlette.responses import Response
 from channels.calendar import Busy, Gap, usual_times
 from pushpull.db import reading
 from pushpull.learners.choices import choices_of
-from pushpull.learners.holds import entry_minutes, holds_ahead
+from pushpull.learners.holds import FURTHEST, entry_minutes, holds_ahead
+from pushpull.learners.holds import MOST_OPEN as MOST_HELD
 from pushpull.learners.plans import LONGEST_CUE, MOST_OPEN, Choice, OpenPlan, Plan, PlanError, choices, open_plans
 from pushpull.learners.vocabulary import Cue, HoldState
 from pushpull.ledger.terms import campaign_items
@@ -35,6 +36,15 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::[\d.]+)?")
 _WORK_WEEK = frozenset("01234")
 #: Where it may be taken back: it is in the calendar, or may still get there.
 _OPEN = frozenset({HoldState.WANTED, HoldState.UNCERTAIN, HoldState.MADE})
+#: Where the form says what is wrong, by field, and the numbers that are said there.
+_ERROR_IDS = {
+    "cue": "error-cue",
+    "cue_text": "error-cue-text",
+    "item_id": "error-item",
+    "weekdays": "error-days",
+    "at_minute": "error-at",
+}
+_ERROR_NUMBERS = {"cue_text": LONGEST_CUE, "too_far": FURTHEST.days, "too_many": MOST_HELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +207,8 @@ def plan_page(
         has_room=len(plans) < MOST_OPEN,
         most_open=MOST_OPEN,
         longest_cue=LONGEST_CUE,
+        error_ids=_ERROR_IDS,
+        error_number=_ERROR_NUMBERS.get(error or time_error, 0),
         offered=offered,
         cues=list(Cue),
         draft=draft or Draft(cue=Cue.BEFORE_EMAIL.value),
