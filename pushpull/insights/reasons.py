@@ -134,7 +134,7 @@ LIFECYCLE_WORDS: Mapping[LearnerState, str] = {
     LearnerState.HABITUAL: "habitual: learned on several days within a short while",
     LearnerState.DORMANT: "dormant: silent for longer than the learner's own rhythm explains",
     LearnerState.COMPLETED: "completed: all of the campaign's items are done",
-    LearnerState.CHAMPION: "champion: was invited to vouch for the campaign",
+    LearnerState.CHAMPION: "champion: said yes to vouching for the campaign",
     LearnerState.OPTED_OUT: "opted out: wants no messages of this campaign",
 }
 

@@ -63,7 +63,7 @@ class LifecycleKind(StrEnum):
     LEARNED = "learned"  # learning activity on one of the campaign's items
     FAILED_TRY = "failed_try"  # a session that went wrong
     COMPLETED = "completed"  # all of the campaign's items are completed
-    INVITED_AS_CHAMPION = "invited_as_champion"
+    BECAME_CHAMPION = "became_champion"  # said yes to vouching for the campaign
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
 

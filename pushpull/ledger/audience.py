@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, literal, or_, sele
 from pushpull.db import days_after
 from pushpull.learners.segments import compile_segment
 from pushpull.learners.tables import activity, learner, lifecycle
+from pushpull.ledger.champions import nominees
 from pushpull.ledger.habit import wants
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import delivery, wave
@@ -31,6 +32,8 @@ def membership(connection: Connection, rules: Terms) -> ColumnElement[bool]:
     conditions = [segments(rules)]
     if spec.is_habit:
         conditions.append(wants(spec))
+    if spec.champions:
+        conditions.append(learner.c.id.in_(nominees(connection, rules)))
     if is_about_silence(spec):
         conditions.append(_silent(rules))
     if spec.once:

@@ -34,6 +34,7 @@ from pushpull.learners.consent import blocked_channels
 from pushpull.learners.tables import learner, learner_choice, progress
 from pushpull.ledger.arms import arm, variant
 from pushpull.ledger.audience import is_about_silence, segments, was_active_since, was_told
+from pushpull.ledger.champions import is_still_invited, may_be_invited
 from pushpull.ledger.claims import near
 from pushpull.ledger.cues import at_cues
 from pushpull.ledger.habit import habit_rules
@@ -147,7 +148,7 @@ class _Judged:
         self.reasons += [
             (learner.c.active.is_(False), Reason.INACTIVE),
             (withdrawn.c.learner_id.is_not(None), Reason.WITHDRAWN),
-            (is_done, Reason.COMPLETED),
+            *([] if spec.champions else [(is_done, Reason.COMPLETED)]),
             (self.arm == Arm.GLOBAL_HOLDOUT.value, Reason.GLOBAL_HOLDOUT),
             (self.arm == Arm.HOLDOUT.value, Reason.HOLDOUT),
         ]
@@ -161,6 +162,9 @@ class _Judged:
             habit = habit_rules(rules, zones, days=days, among=among)
             self.source = habit.joined_to(self.source)
             self.reasons += habit.reasons
+        if spec.champions:
+            invited = may_be_invited(rules) if kinds is not None else is_still_invited(rules)
+            self.reasons.append((~invited, Reason.NO_LONGER_IN_SEGMENT))
         if spec.after and not is_about_silence(spec):
             told = was_told(connection, rules, spec.after, states=ACCEPTED_STATES, gap_days=spec.min_gap_days)
             self.reasons.append((~told, Reason.FIRST_STEP_MISSING))

@@ -28,6 +28,7 @@ from pushpull.learners.tables import learner
 from pushpull.ledger.approvals import approvers_needed
 from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import campaign_id_of, hold_wave
+from pushpull.ledger.champions import note_invited
 from pushpull.ledger.eligibility import planned_rows
 from pushpull.ledger.picks import pick_items
 from pushpull.ledger.specs import WaveSpec
@@ -265,6 +266,8 @@ def write_rows(
     written = rows_written(connection, inserted)
     if written and rules.spec.item_count:
         pick_items(connection, rules, wave_id=wave_id, rotation_number=rotation_number)
+    if written and rules.spec.champions:
+        note_invited(connection, rules, wave_id=wave_id, rotation_number=rotation_number)
     return written
 
 

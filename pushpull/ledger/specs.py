@@ -17,6 +17,8 @@ from pushpull.ledger.vocabulary import MessageClass, Touch
 
 #: The stage of daily nudges and of reminders at a cue: a learner gets at most one message of it on a local day.
 HABIT_STAGE: Final = "habit"
+#: The stage that asks a few learners to vouch for the campaign.
+CHAMPIONS_STAGE: Final = "champions"
 #: A reminder at a cue is worth nothing once the cue is over.
 CUE_LIFETIME: Final = timedelta(minutes=45)
 
@@ -105,6 +107,9 @@ class WaveSpec(BaseModel):
         at_cue: only learners whose own plan says so, at the minute their cue comes, until the day's two minutes are
             done (mission H3).
         cues_first: leave out whom another wave of the day reminds at a cue of their own.
+        champions: it invites learners to vouch for the campaign until there are so many; 0: it does not
+            (:mod:`pushpull.ledger.champions`, mission H7).
+        vested: whom it never invites, because the campaign's praise is in their interest.
         item_count: how many items are recommended in the message.
         trend: key of the trend the message is about.
         trend_tags: what it is about, as the catalogue's items are tagged.
@@ -146,6 +151,8 @@ class WaveSpec(BaseModel):
     daily_goal: bool = False
     at_cue: bool = False
     cues_first: bool = False
+    champions: int = Field(0, ge=0, le=100)
+    vested: Segment | None = None
     item_count: int = Field(0, ge=0, le=10)
     trend: str | None = None
     trend_tags: tuple[str, ...] = ()
@@ -165,6 +172,14 @@ class WaveSpec(BaseModel):
             raise ValueError(
                 f"daily nudges and reminders at a cue belong to the {HABIT_STAGE} stage, without due dates"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _champions_have_their_stage(self) -> WaveSpec:
+        if bool(self.champions) != (self.stage == CHAMPIONS_STAGE):
+            raise ValueError(f"waves of the {CHAMPIONS_STAGE} stage, and no others, invite champions")
+        if self.champions and self.message_class is MessageClass.MANDATORY:
+            raise ValueError("nobody is obliged to vouch: champions are invited by no mandatory campaign")
         return self
 
     @property

@@ -79,8 +79,8 @@ def test_opting_in_again_shows_what_happened_meanwhile() -> None:
 def test_what_is_completed_stays_completed_and_only_a_champion_goes_further() -> None:
     assert told((K.COMPLETED, 0), (K.OPTED_OUT, 1), (K.LEARNED, 2), until=99).state is S.COMPLETED
     assert told((K.OPTED_OUT, 0), (K.COMPLETED, 1)).state is S.COMPLETED
-    assert told((K.COMPLETED, 0), (K.INVITED_AS_CHAMPION, 1), (K.OPTED_OUT, 2)).state is S.CHAMPION
-    assert told((K.REACHED, 0), (K.INVITED_AS_CHAMPION, 1)).state is S.AWARE  # nothing to vouch for yet
+    assert told((K.COMPLETED, 0), (K.BECAME_CHAMPION, 1), (K.OPTED_OUT, 2)).state is S.CHAMPION
+    assert told((K.REACHED, 0), (K.BECAME_CHAMPION, 1)).state is S.AWARE  # nothing to vouch for yet
 
 
 def test_every_failed_try_is_counted_once() -> None:

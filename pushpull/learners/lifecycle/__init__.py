@@ -16,7 +16,7 @@ dormant     silent for longer than the learner's own rhythm explains            
 opted_out   wants no messages of the campaign; hides the state the rest of the   any of the above, completed
             events give, which shows again after opting in
 completed   all of the campaign's items are completed; stays, whatever follows   champion
-champion    invited to vouch for the campaign while active, habitual or          nothing
+champion    said yes to vouching for the campaign while active, habitual or      nothing
             completed; stays
 =========== ==================================================================== =====================================
 

@@ -48,7 +48,7 @@ _RANK = {
             LifecycleKind.FAILED_TRY,
             LifecycleKind.LEARNED,
             LifecycleKind.COMPLETED,
-            LifecycleKind.INVITED_AS_CHAMPION,
+            LifecycleKind.BECAME_CHAMPION,
             LifecycleKind.OPTED_IN,
             LifecycleKind.OPTED_OUT,
         )
@@ -224,7 +224,7 @@ class _Story:
 
     def next_state(self, kind: LifecycleKind, at: datetime) -> LearnerState:  # noqa: PLR0911  (guards, then the habit)
         state = self.beneath
-        if kind is LifecycleKind.INVITED_AS_CHAMPION:
+        if kind is LifecycleKind.BECAME_CHAMPION:
             return _S.CHAMPION if state in _CAN_VOUCH and self.shown is not _S.OPTED_OUT else state
         if state in _SETTLED:
             return state
