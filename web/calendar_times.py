@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from threading import BoundedSemaphore
 from typing import Final
 
 from fastapi import APIRouter
@@ -35,6 +36,8 @@ router = APIRouter()
 
 #: Seconds that somebody waits for their calendar at the most.
 PATIENCE: Final = 4.0
+#: Calendars asked at once: a tenant that is slow must not keep the threads that all pages share.
+AT_ONCE: Final = BoundedSemaphore(8)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)Z")
 _LOCAL = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::00)?")
 
@@ -118,14 +121,19 @@ def _look(request: Request, visitor: Visitor, fields: Fields) -> Response:
     hours = office_hours(at, zone, decided.rest_days)
     if not hours:
         return plan_page(request, visitor, look=Look(item, []))
-    busy = busy_times(
-        calendar,
-        teams_id=teams_id,
-        email=email,
-        starts_at=hours[0].starts_at,
-        ends_at=hours[-1].ends_at,
-        seconds=PATIENCE,
-    )
+    if not AT_ONCE.acquire(blocking=False):
+        return plan_page(request, visitor, look=Look(item, None))
+    try:
+        busy = busy_times(
+            calendar,
+            teams_id=teams_id,
+            email=email,
+            starts_at=hours[0].starts_at,
+            ends_at=hours[-1].ends_at,
+            seconds=PATIENCE,
+        )
+    finally:
+        AT_ONCE.release()
     if busy is None:
         return plan_page(request, visitor, look=Look(item, None))
     # What they wished for here may not be in the calendar yet.
@@ -177,10 +185,16 @@ def _settling(request: Request, visitor: Visitor) -> BackgroundTask | None:
     calendar = calendar_of(site.settings)
     if calendar is None:
         return None
-    seconds = site.settings.call_deadline_seconds
-    return BackgroundTask(
-        settle_holds, site.engine, calendar, now=now(), seconds=seconds, learner_id=visitor.learner_id
-    )
+    at, learner_id, seconds = now(), visitor.learner_id, site.settings.call_deadline_seconds
+
+    def settle() -> None:
+        if AT_ONCE.acquire(blocking=False):  # else the next `sync` does it
+            try:
+                settle_holds(site.engine, calendar, now=at, seconds=seconds, learner_id=learner_id)
+            finally:
+                AT_ONCE.release()
+
+    return BackgroundTask(settle)
 
 
 def _time_in(fields: Fields, zone: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -238,6 +239,22 @@ def test_whatever_is_wrong_with_graph_the_page_answers_in_time_and_offers_files(
     assert len(times) == 6
     event = entry_in(with_calendar.send("/me/plans/hold", **{"starts_at": times[0], "item": "1", "as": "file"}))
     assert event["SUMMARY"] == "Time to learn: Saying no kindly"
+
+
+def test_where_many_wait_for_slow_calendars_nobody_waits_longer(
+    with_calendar: Visit, graph: Graph, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_calendar.agree()
+    monkeypatch.setattr(calendar_times, "AT_ONCE", threading.BoundedSemaphore(1))
+    with calendar_times.AT_ONCE:
+        answer = with_calendar.send("/me/plans/look", item="")
+        assert "does not answer right now" in answer.text
+        with_calendar.send("/me/plans/hold", **{"local": "2026-01-13T09:05", "item": "2", "as": "calendar"})
+    assert standin.requests(Graph) == []
+    assert "on its way into your calendar" in with_calendar.page()
+    assert offered(with_calendar.send("/me/plans/look", item=""))
+    with_calendar.agree()  # whatever comes next settles it
+    assert len(graph.events) == 1
 
 
 def test_rest_days_and_full_days_offer_nothing(with_calendar: Visit, graph: Graph) -> None:
