@@ -28,6 +28,7 @@ class Refusal(StrEnum):
     UNREADABLE_EMAIL = "unreadable_email"
     UNREADABLE_PHONE = "unreadable_phone"
     UNREADABLE_URL = "unreadable_url"
+    UNKNOWN_EVENT = "unknown_event"  # nothing says what a record of this kind means
     # the row beside what is known
     UNKNOWN_PERSON = "unknown_person"
     AMBIGUOUS_PERSON = "ambiguous_person"  # several people have the address that stands for the learner

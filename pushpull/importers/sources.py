@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Row, select, update
 from pushpull.db import insert_new
 from pushpull.importers.tables import ingest_source
 
-#: A user name without a colon (RFC 7617, section 2) that also fits into an address.
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+#: A user name without a colon (RFC 7617, section 2) that also fits into an address, and behind "hook:" into a source.
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,58}")
 _NOBODY = "0" * 64
+_LONGEST_PRESET = 64
 
 
 class SourceKind(StrEnum):
@@ -78,9 +79,11 @@ def add_source(
         SenderError: the name is no name for a source, or in use; a preset is missing or makes no sense.
     """
     if _NAME.fullmatch(name) is None:
-        raise SenderError(f"{name!r} is no name for a source: use a-z, 0-9, dot, dash and underscore, at most 64")
+        raise SenderError(f"{name!r} is no name for a source: use a-z, 0-9, dot, dash and underscore, at most 59")
     if (kind is SourceKind.WEBHOOK) != (preset is not None):
         raise SenderError("a webhook needs a --preset that says what its records mean; other kinds have none")
+    if preset is not None and len(preset) > _LONGEST_PRESET:
+        raise SenderError(f"the path of a map has at most {_LONGEST_PRESET} characters: put it nearer, or link to it")
     values = {"secret_digest": digest_of(secret), "preset": preset, "made_by": by, "made_at": at, "ended_at": None}
     if insert_new(connection, ingest_source, [{"name": name, "kind": kind.value, **values}]):
         return

@@ -53,6 +53,12 @@ class ReadDate(Data):
     short_years: bool = False
 
 
+class Epoch(Data):
+    """Seconds since the beginning of 1970, UTC; thousandths of them where the number is too large for seconds."""
+
+    do: Literal["epoch"]
+
+
 class RelativeDay(Data):
     """A number of days before (negative) or after a day that a parameter pins to a date."""
 
@@ -117,7 +123,7 @@ class Extract(Data):
 
 
 Transform = Annotated[
-    Lower | Upper | ReadDate | RelativeDay | Duration | Scale | Translate | Split | Prefix | Extract,
+    Lower | Upper | ReadDate | Epoch | RelativeDay | Duration | Scale | Translate | Split | Prefix | Extract,
     Field(discriminator="do"),
 ]
 
@@ -138,6 +144,8 @@ _ISO_DURATION = re.compile(
     r"P(?:(\d+(?:[.,]\d+)?)W|(?=.)(?:(\d+(?:[.,]\d+)?)D)?(?:T(?=.)(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?"
     r"(?:(\d+(?:[.,]\d+)?)S)?)?)"
 )
+#: The year 5138: what is larger are thousandths of seconds.
+_LARGEST_SECONDS = 1e11
 _MINUTES_PER = {"seconds": 1 / 60, "minutes": 1.0, "hours": 60.0}
 
 
@@ -176,11 +184,21 @@ def transformation(transform: Transform, filled: Callable[[str], str]) -> Callab
             made = partial(_scale, low, high)
         case Duration(unit=unit):
             made = partial(_minutes, _MINUTES_PER[unit])
+        case Epoch():
+            made = _since_epoch
         case RelativeDay(day_zero=pinned):
             made = partial(_days_after, date.fromisoformat(filled(pinned)))
         case ReadDate():
             made = _date_reader(transform, filled)
     return made
+
+
+def _since_epoch(value: Any) -> datetime:
+    try:
+        seconds = float(value)
+        return datetime.fromtimestamp(seconds / 1000 if seconds >= _LARGEST_SECONDS else seconds, tz=UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Refused(Refusal.UNREADABLE_DATE, "epoch") from error
 
 
 def _date_reader(transform: ReadDate, filled: Callable[[str], str]) -> Callable[[Any], Any]:
