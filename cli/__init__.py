@@ -24,6 +24,7 @@ from cli.peers import items, reviews
 from cli.runs import runs
 from cli.sandbox import sandbox
 from cli.setup import setup
+from cli.sources import sources
 from cli.switches import switch
 
 _HELP = "Learning campaigns run the way marketing runs campaigns. Start with `pushpull demo` or `pushpull doctor`."
@@ -38,6 +39,7 @@ for _name, _group in {
     "replies": replies,
     "reviews": reviews,
     "item": items,
+    "source": sources,
     "switch": switch,
     "setup": setup,
     "sandbox": sandbox,
