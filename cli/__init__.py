@@ -21,6 +21,7 @@ from cli.errors import in_words
 from cli.imports import imports
 from cli.ops import campaigns, parked, replies, waves
 from cli.peers import items, reviews
+from cli.presets import presets
 from cli.runs import runs
 from cli.sandbox import sandbox
 from cli.setup import setup
@@ -31,6 +32,7 @@ _HELP = "Learning campaigns run the way marketing runs campaigns. Start with `pu
 app = typer.Typer(name="pushpull", no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
 for _name, _group in {
     "import": imports,
+    "presets": presets,
     "run": runs,
     "wave": waves,
     "campaign": campaigns,

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from pushpull.importers.runs import ImportReport
 
 imports = typer.Typer(
-    no_args_is_help=True, help="Bring in people, catalogue, consent, learning records and xAPI statements."
+    no_args_is_help=True,
+    help="Bring in people, catalogue, consent, learning records and xAPI statements.",
+    epilog="What Moodle, LinkedIn Learning, Cornerstone, SuccessFactors, Canvas and Workday export is understood too: "
+    "see `pushpull presets`. A file with other headings needs a preset of your own (--preset mine.yaml). "
+    "Try everything with --dry-run first.",
 )
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
-Preset = Annotated[str, typer.Option(help="Column map: a shipped preset's name, or a YAML file.")]
+Preset = Annotated[
+    str, typer.Option(help="Column map: a shipped preset's name (see `pushpull presets`), or a YAML file.")
+]
 Param = Annotated[list[str] | None, typer.Option(help="A value for the preset, NAME=VALUE; several are allowed.")]
 
 
