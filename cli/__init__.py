@@ -19,6 +19,7 @@ from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.deploying import deploy, undeploy
 from cli.errors import in_words
 from cli.imports import imports
+from cli.learners import learners
 from cli.ops import campaigns, parked, replies, waves
 from cli.peers import items, reviews
 from cli.presets import presets
@@ -39,6 +40,7 @@ for _name, _group in {
     "channel": channels,
     "parked": parked,
     "replies": replies,
+    "learner": learners,
     "reviews": reviews,
     "item": items,
     "source": sources,

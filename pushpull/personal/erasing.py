@@ -7,7 +7,7 @@ posts in channels, what providers and identity providers keep) is not ours to er
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, null, select, update
 from pushpull.learners.consent import UnknownLearner, draw_for, lock_learner, tombstone_of
 from pushpull.learners.tables import learner
 from pushpull.ledger.campaigns import record
-from pushpull.ledger.erased import is_erased, remember
+from pushpull.ledger.erased import is_erased, readmit, remember
 from pushpull.ledger.tables import delivery, erasure
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 from pushpull.personal.mentions import Person, forget_mentions, person_of
@@ -91,6 +91,30 @@ def erase(
     connection.execute(insert(erasure).values(learner_id=learner_id, erased_at=at, who=by))
     record(connection, at=at, who=who, what="learner erased", subject=instead, why=why)
     return Erased(True, +deleted, +emptied, skipped, addresses)
+
+
+def let_back_in(
+    connection: Connection,
+    person: Mapping[str, object],
+    peppers: Collection[bytes],
+    *,
+    who: str,
+    why: str,
+    at: datetime,
+) -> int:
+    """Let imports take somebody in again who was erased; the audit log says that it was done, and not for whom.
+
+    Args:
+        person: any of the addresses they have now, by the columns of a learner.
+        peppers: see :func:`pushpull.ledger.erased.peppers_of`.
+
+    Returns:
+        How many of the addresses were known as erased.
+    """
+    freed = readmit(connection, person, peppers)
+    if freed:
+        record(connection, at=at, who=who, what="learner readmitted", subject=f"{freed} addresses", why=why)
+    return freed
 
 
 def _skip_pending(connection: Connection, learner_id: int, *, at: datetime) -> int:
