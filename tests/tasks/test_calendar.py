@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -153,6 +154,33 @@ def test_an_entry_that_is_known_to_be_missing_is_sent_again(
     assert settled(engine, calendar, LATER) == SettledHolds(made=1)
     assert times_sent(standin) == 2
     assert len(graph.events) == 1
+
+
+def test_however_many_processes_settle_at_once_each_wish_is_sent_once(
+    engine: Engine, calendar: Calendar, graph: Graph, standin: StandIn
+) -> None:
+    for hour in range(6):
+        a_wish(engine, at=NOON + timedelta(hours=hour))
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: settled(engine, calendar), range(4)))
+    assert sum(run.made for run in runs) == 6
+    assert times_sent(standin) == len(graph.events) == 6
+    assert states(engine) == ["made"] * 6
+
+
+def test_a_wish_that_is_taken_back_while_it_is_sent_is_in_no_calendar_in_the_end(
+    engine: Engine, calendar: Calendar, graph: Graph
+) -> None:
+    wishes = [a_wish(engine, at=NOON + timedelta(hours=hour)) for hour in range(8)]
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(settled, engine, calendar) for _ in range(2)]
+        for wish in wishes:
+            pool.submit(take_back, engine, *wish).result()
+        for run in runs:
+            run.result()
+    settled(engine, calendar, LATER)
+    assert states(engine) == ["cancelled"] * 8
+    assert graph.events == {}
 
 
 def test_while_graph_is_away_nothing_is_lost(
