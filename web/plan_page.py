@@ -66,11 +66,12 @@ class Draft:
 
     @classmethod
     def of_fields(cls, fields: Fields, plan_id: int | None) -> Draft:
-        """As somebody filled it in."""
+        """As somebody filled it in; a moment in their own words alone is that moment."""
+        cue_text = one(fields, "cue_text").strip()
         return cls(
             plan_id,
-            one(fields, "cue"),
-            one(fields, "cue_text").strip(),
+            one(fields, "cue") or (Cue.OWN.value if cue_text else ""),
+            cue_text,
             one(fields, "item"),
             frozenset(fields.get("day", [])),
             one(fields, "at").strip(),
@@ -211,7 +212,7 @@ def plan_page(
         error_number=_ERROR_NUMBERS.get(error or time_error, 0),
         offered=offered,
         cues=list(Cue),
-        draft=draft or Draft(cue=Cue.BEFORE_EMAIL.value),
+        draft=draft or Draft(),
         is_drafted=draft is not None,
         preview=_preview(told, draft, offered) if draft is not None and not error else "",
         error=error,

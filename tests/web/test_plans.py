@@ -41,6 +41,13 @@ def test_a_plan_in_own_words_is_escaped_and_about_whatever_is_next(visit: Visit)
     assert "<b>" not in text
 
 
+def test_a_moment_is_chosen_or_told_in_own_words_and_never_guessed(visit: Visit) -> None:
+    assert not [each for each in re.findall(r'name="cue"[^>]*', visit.page()) if "checked" in each]
+    assert "Choose a moment." in visit.send("/me/plans", **{**PLAN, "cue": ""}).text
+    visit.send("/me/plans", **{**PLAN, "cue": "", "cue_text": "After tea"})
+    assert "After tea: I open" in visit.page()
+
+
 def test_a_sentence_can_be_seen_before_it_is_kept(visit: Visit) -> None:
     answer = visit.send("/me/plans", **{**PLAN, "cue": "after_lunch", "step": "preview", "at": "13:00"})
     assert answer.status_code == 200
