@@ -81,6 +81,7 @@ _READERS: Mapping[str, Callable[[MessageFacts, Locale], Any]] = {
     "item_minutes": lambda facts, locale: locale.duration(facts.item_minutes),
     "due_day": lambda facts, locale: locale.day(facts.due_on) if facts.due_on else "",
     "due_in": lambda facts, locale: locale.from_now(facts.days_left),
+    "is_last_nudge": lambda facts, _: facts.is_last_nudge,
     "is_overdue": lambda facts, _: facts.days_left is not None and facts.days_left < 0,
 }
 #: What is known of a learner, by the names templates have for it; recommended items come besides.

@@ -62,6 +62,7 @@ def _named(name: str, *, minutes: float | None = 1e9) -> MessageFacts:
         item_minutes=minutes,
         due_on=date(2028, 2, 29),
         days_left=-400,
+        is_last_nudge=True,
         items=tuple(
             _item(number, title=name, kind=kind, value=name, minutes=minutes)
             for number, kind in enumerate(("goal", "need", "trend", "colleagues", "popular", "short") * 2)

@@ -26,7 +26,7 @@ from pushpull.ledger.messages import EmailTemplate, MessageFacts, SharedEmail
 #: Shapes of one message that get a template of their own; what has more is not worth sharing.
 MAX_SHAPES = 64
 
-_FLAGS = ("first_contact", "is_overdue")
+_FLAGS = ("first_contact", "is_last_nudge", "is_overdue")
 _LINKS = frozenset({"link", "unsubscribe_url", "preferences_url"})
 _TEXTS = ("given_name", "place_title", "item_title", "item_minutes", "due_day", "due_in")
 _SPECIAL = re.compile("[&<>\"']")

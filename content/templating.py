@@ -31,7 +31,7 @@ MAX_ITEMS = 10
 WORD_NAMES = frozenset(
     {
         "given_name", "place_title", "item_title", "item_minutes", "due_day", "due_in", "is_overdue", "first_contact",
-        "trend_title", "trend_teaser", "brand_name", "campaign_name",
+        "is_last_nudge", "trend_title", "trend_teaser", "brand_name", "campaign_name",
     }
 )  # fmt: skip
 #: What layouts may use besides.

@@ -1,6 +1,7 @@
 """What is known about the learners of a batch at the moment their messages are written.
 
-Three reads per batch: the people, where they stand with the campaign's items, what was picked for them.
+At most four reads per batch: the people, where they stand with the campaign's items, what was picked for them, and for
+whom a daily nudge is the last one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pushpull.learners.tables import learner, lifecycle, progress
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import timing
 from pushpull.ledger.claims import Batch, near
+from pushpull.ledger.habit import last_nudges
 from pushpull.ledger.links import LANDING_LIFETIME
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
 from pushpull.ledger.offers import pick_is_good
@@ -30,11 +32,13 @@ from pushpull.ledger.vocabulary import MessageClass
 EVERYTHING: Final = frozenset(
     {
         "given_name", "link", "unsubscribe_url", "preferences_url", "first_contact", "place_title", "item_title",
-        "item_minutes", "due_day", "due_in", "is_overdue", "items",
+        "item_minutes", "due_day", "due_in", "is_overdue", "items", "is_last_nudge",
     }
 )  # fmt: skip
 #: What depends on where a learner stands; a landing link leads there.
-_STANDING: Final = EVERYTHING - {"given_name", "unsubscribe_url", "preferences_url", "first_contact", "items"}
+_STANDING: Final = EVERYTHING - {
+    "given_name", "unsubscribe_url", "preferences_url", "first_contact", "items", "is_last_nudge",
+}  # fmt: skip
 _NOTHING: Final[Mapping[int, Any]] = {}
 
 Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
@@ -116,6 +120,7 @@ class _Statements:
             .where(of_batch, among(pick.c.learner_id), pick_is_good(as_of=rules.as_of))
             .order_by(pick.c.learner_id, pick.c.position)
         )
+        self.last_nudges = last_nudges(rules, among)
 
 
 class FactReader:
@@ -144,6 +149,7 @@ class FactReader:
         self._has_link, self._has_preferences = "link" in names, "preferences_url" in names
         self._has_opt_out = "unsubscribe_url" in names and rules.spec.message_class is not MessageClass.MANDATORY
         self._has_standing = bool(_STANDING & set(names))
+        self._has_last_nudges = rules.spec.daily_goal and "is_last_nudge" in names
         of_batch = and_(
             pick.c.wave_id == bindparam("batch_wave", type_=BigInteger),
             pick.c.rotation == bindparam("batch_rotation", type_=SmallInteger),
@@ -179,6 +185,9 @@ class FactReader:
         if self._has_picks:
             for row in connection.execute(statements.picked, parameters):
                 picks.setdefault(row.learner_id, []).append(self._recommended(row, where))
+        last: set[int] = set()
+        if self._has_last_nudges:
+            last.update(row.learner_id for row in connection.execute(statements.last_nudges, parameters))
         found: dict[int, Addressed] = {}
         for learner_id, to, given, family, zone, activated_at in connection.execute(
             statements.people[where.channel], parameters
@@ -190,6 +199,8 @@ class FactReader:
                 facts = self._facts(
                     learner_id, given or "", zone, activated_at is None, about[learner_id], where, stands, picked
                 )
+                if learner_id in last:
+                    facts = replace(facts, is_last_nudge=True)
                 found[learner_id] = Addressed(to or "", name, facts)
         return found
 

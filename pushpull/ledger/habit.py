@@ -141,9 +141,10 @@ def habit_rules(
             (unanswered.c.messages >= STOPS_AFTER, Reason.UNANSWERED),
             (told.c.last_day > today.c.ordinal - _gap(practice, unanswered), Reason.FADING),
         ]
-    if days is None:
-        still = is_reminded_now(rules, zones) if spec.at_cue else wants(spec.model_copy(update={"cues_first": False}))
-        reasons.insert(0, (~still, Reason.NO_LONGER_IN_SEGMENT))
+    # Asked while planning too: a cohort that somebody chose by hand may hold learners who never asked for it.
+    is_about_to_leave = spec.at_cue and days is None
+    still = is_reminded_now(rules, zones) if is_about_to_leave else wants(spec.model_copy(update={"cues_first": False}))
+    reasons.insert(0, (~still, Reason.NO_LONGER_IN_SEGMENT))
     return HabitRules(tuple(joins), tuple(reasons))
 
 

@@ -49,6 +49,7 @@ class MessageFacts:
         due_on: the learner's own due date, local; None when there is none.
         days_left: whole local days from sending to ``due_on``; negative when overdue; None without a due date.
         items: recommended items, at most what the wave asked for.
+        is_last_nudge: so many daily nudges were not answered that this one is the last for now.
     """
 
     given_name: str
@@ -62,6 +63,7 @@ class MessageFacts:
     due_on: date | None = None
     days_left: int | None = None
     items: tuple[RecommendedItem, ...] = ()
+    is_last_nudge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
