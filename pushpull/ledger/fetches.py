@@ -26,6 +26,8 @@ SETTLES_AFTER: Final = TRAP_REACH + timedelta(minutes=1)
 #: Who tells the ledger of a click, as ``delivery_event.source``.
 SOURCE: Final = "page"
 
+#: What somebody opens because of a message: the link in it, and then the button on their page.
+_OF_A_MESSAGE: Final = (FetchKind.LANDING, FetchKind.START)
 _CURSOR: Final = "clicks"
 _AT_ONCE: Final = 2_000
 _COLUMNS: Final = (fetch.c.id, fetch.c.at, fetch.c.kind, fetch.c.reader, fetch.c.token_id, fetch.c.learner_id)
@@ -90,7 +92,7 @@ def _judged(connection: Connection, followed: Followed, opening: Opening, *, at:
     if followed.kind is FetchKind.TRAP:
         return Judgement(Reader.SCANNER, "trap")
     judgement = judged(opening)
-    if judgement.reader is not Reader.HUMAN or followed.kind is not FetchKind.LANDING:
+    if judgement.reader is not Reader.HUMAN or followed.kind not in _OF_A_MESSAGE:
         return judgement
     left_at = _left_at(connection, followed)
     if left_at is None:
@@ -182,7 +184,7 @@ def _tell(connection: Connection, after: int, upto: int) -> int:
         .where(
             new,
             fetch.c.reader == Reader.HUMAN.value,
-            fetch.c.kind.in_([FetchKind.LANDING.value, FetchKind.START.value]),
+            fetch.c.kind.in_([kind.value for kind in _OF_A_MESSAGE]),
             fetch.c.learner_id.is_not(None),
             fetch.c.wave_id.is_not(None),
             fetch.c.rotation.is_not(None),

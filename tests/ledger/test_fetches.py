@@ -122,6 +122,14 @@ def test_nobody_reads_a_message_in_the_second_it_leaves(sent: Sent) -> None:
     assert [row.why for row in sent.kept()] == ["too_soon", "soon"]
 
 
+def test_who_opens_a_message_too_soon_presses_no_button_on_the_page_either(sent: Sent) -> None:
+    assert sent.opens(at=NOON + timedelta(seconds=2)) is Reader.SCANNER
+    assert sent.opens(kind=FetchKind.START, token="", at=NOON + timedelta(seconds=3)) is Reader.SCANNER
+    assert sent.clicks() == 0
+    assert sent.opens(kind=FetchKind.START, token="", at=LATER) is Reader.HUMAN
+    assert sent.clicks() == 1
+
+
 def test_all_links_of_a_message_at_once_were_a_scanners_from_the_first_one_on(sent: Sent) -> None:
     sent.opens(token="a")
     sent.opens(token="u", kind=FetchKind.UNSUBSCRIBE, at=LATER + timedelta(seconds=1))
