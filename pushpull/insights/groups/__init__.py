@@ -20,7 +20,9 @@ whom and who came, went and moved, and wants to know of one person, or of fewer 
    be shown, not by what is true, where few did it, and where all but a few did.
 3. *Week against week, when somebody came, went or moved*: groups then do differ by one person, so here the blur
    protects: both figures are drawn apart from each other, and each tells at most odds of two to one. Waiting does not
-   help, since nothing is drawn twice for the same people and count.
+   help, since nothing is drawn twice for the same people and count. Each page above another that counts somebody is a
+   draw of its own, so n such pages together multiply the odds n times; the best guess from four of them, by somebody
+   who knows all the rest, is right two times in three.
 4. *Campaign against campaign*: each campaign's figure is another draw. Whoever repeats one campaign under n keys, with
    the same people and the same courses, multiplies the odds n times; so campaigns are registered, not made by readers.
 
