@@ -1,4 +1,4 @@
-"""A person with a browser in front of our pages: what they open and press, and what must hold on every page they see."""
+"""A person with a browser in front of our pages: what they open and press, and what must hold on every page."""
 
 from __future__ import annotations
 
