@@ -128,6 +128,10 @@ class RowMapper:
         if field.columns:
             index = next((i for c in field.columns if (i := self._columns.get(c.casefold())) is not None), None)
             if index is None:
+                if required:
+                    raise PresetError(
+                        f"{self._where}: the file has no column {' or '.join(field.columns)!r} for {name}"
+                    )
                 return None
             return lambda row: convert(row[index].strip())
         if field.constant is not None:

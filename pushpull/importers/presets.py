@@ -203,7 +203,7 @@ def shape_of(preset: Preset, header: Sequence[str], targets: Sequence[Target], *
     for shape in preset.shapes:
         if shape.writes not in targets:
             continue
-        lacking = [mark for mark in shape.marks if mark.casefold() not in there]
+        lacking = [mark or "(no name)" for mark in shape.marks if mark.casefold() not in there]
         has = there | {name.casefold() for name in shape.made_columns}
         for name, field in shape.fields.items():
             needed = field.required or FIELDS[shape.writes][name].required

@@ -146,8 +146,7 @@ def test_the_list_of_moodle_users_touches_nothing_but_their_numbers(company: Eng
     before = everything_in(company)
     imported(company, "moodle users")
     after = everything_in(company)
-    untouched = lambda rows: [row[:-1] for row in rows]  # noqa: E731  # all but updated_at
-    assert untouched(after["learner"]) == untouched(before["learner"])
+    assert [row[:-1] for row in after["learner"]] == [row[:-1] for row in before["learner"]]  # all but updated_at
     gained = set(after[learner_identity.name]) - set(before[learner_identity.name])
     assert sorted(row[1] for row in gained) == [f"https://moodle.example.com|{number}" for number in (5, 6, 7)]
     assert set(before[learner_identity.name]) <= set(after[learner_identity.name])
