@@ -12,9 +12,9 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, case, func, literal, select, true, update
 
 from pushpull.db import insert_into, insert_new
-from pushpull.learners.consent import opt_out, suppress
+from pushpull.learners.consent import lock_learners, opt_out, suppress
 from pushpull.learners.lists import in_ids
-from pushpull.learners.tables import learner, lifecycle, lifecycle_event
+from pushpull.learners.tables import lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel, LifecycleKind, SuppressionReason
 from pushpull.ledger.report_states import RANK, fold_states
 from pushpull.ledger.reports import (
@@ -40,7 +40,7 @@ def record_facts(connection: Connection, facts: Sequence[DeliveryFact]) -> int:
     Returns:
         How many facts were new. Repeated ones change nothing.
     """
-    present = _lock_learners(connection, {fact.learner_id for fact in facts})
+    present = lock_learners(connection, {fact.learner_id for fact in facts})
     known = known_deliveries(connection, facts)
     fresh = [fact for fact in facts if is_about(known, fact) and not is_of_a_rehearsal(known, fact)]
     inserted = insert_new(
@@ -56,7 +56,7 @@ def record_facts(connection: Connection, facts: Sequence[DeliveryFact]) -> int:
                 "campaign_id": known[fact.delivery].campaign_id,
                 "kind": fact.kind.value,
                 "occurred_at": fact.occurred_at,
-                "detail": fact.detail,
+                "detail": fact.detail if fact.learner_id in present else None,  # it may quote an address
             }
             for fact in fresh
         ],
@@ -79,7 +79,7 @@ def lock_for(connection: Connection, facts: Sequence[DeliveryFact], *, learner_i
     Args:
         learner_ids: whom something else is to be written about in the same transaction.
     """
-    _lock_learners(connection, {*learner_ids, *(fact.learner_id for fact in facts)})
+    lock_learners(connection, {*learner_ids, *(fact.learner_id for fact in facts)})
     handovers = {fact.handover_id for fact in facts}
     settled = {state.value for state in ACCEPTED_STATES}
     for condition in of_deliveries({fact.delivery for fact in facts}):
@@ -87,20 +87,6 @@ def lock_for(connection: Connection, facts: Sequence[DeliveryFact], *, learner_i
         handovers |= {row.handover_id for row in connection.execute(rows.with_for_update()) if row.state not in settled}
     for each in sorted(each for each in handovers if each is not None):
         connection.execute(select(handover.c.id).where(handover.c.id == each).with_for_update())
-
-
-def _lock_learners(connection: Connection, learner_ids: Collection[int]) -> set[int]:
-    """Lock the learners, ascending as handovers do, so that neither waits for the other in a circle.
-
-    Returns:
-        Those there still are: somebody may have been erased since the message left.
-    """
-    wanted = sorted(learner_ids)
-    present: set[int] = set()
-    for start in range(0, len(wanted), 5_000):
-        chunk = select(learner.c.id).where(learner.c.id.in_(wanted[start : start + 5_000]))
-        present.update(connection.execute(chunk.order_by(learner.c.id).with_for_update()).scalars())
-    return present
 
 
 def _fold_consent(connection: Connection, fact: DeliveryFact, *, channel: str | None, family: str) -> None:

@@ -31,9 +31,8 @@ from sqlalchemy import (
 )
 
 from pushpull.db import UtcDateTime, insert_new
-from pushpull.learners.consent import suppress
+from pushpull.learners.consent import lock_learners, suppress
 from pushpull.learners.lists import in_ids, texts_by_id
-from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import ANY_FAMILY, SuppressionReason
 from pushpull.ledger import budget
 from pushpull.ledger.outcomes import (
@@ -205,10 +204,7 @@ def _lock_suppressed(connection: Connection, ref: HandoverRef, outcomes: Sequenc
         for learner_id, outcome in zip(ref.learner_ids, outcomes, strict=True)
         if isinstance(outcome, Rejected) and outcome.suppress and not ref.is_diverted
     ]
-    if not concerned:
-        return set()
-    locked = select(learner.c.id).where(in_ids(learner.c.id, concerned)).order_by(learner.c.id).with_for_update()
-    return set(connection.execute(locked).scalars())
+    return lock_learners(connection, concerned)
 
 
 def _accept(connection: Connection, ref: HandoverRef, outcomes: Sequence[Outcome], *, at: datetime) -> int:

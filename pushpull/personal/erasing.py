@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, null, select, update
 
-from pushpull.learners.consent import UnknownLearner, draw_for, lock_learner, tombstone_of
+from pushpull.learners.consent import UnknownLearner, draw_for, lock_learners, tombstone_of
 from pushpull.learners.tables import learner
 from pushpull.ledger.campaigns import record
 from pushpull.ledger.erased import is_erased, readmit, remember
@@ -64,12 +64,10 @@ def erase(
     Raises:
         UnknownLearner: there is no such learner.
     """
-    try:
-        lock_learner(connection, learner_id)
-    except UnknownLearner:
+    if learner_id not in lock_learners(connection, _concerned(connection, learner_id)):
         if is_erased(connection, learner_id):
             return Erased(is_new=False)
-        raise
+        raise UnknownLearner(learner_id)
     person = person_of(connection, learner_id)
     assert person is not None, "the row is locked"
     instead = tombstone_of(learner_id)
@@ -115,6 +113,13 @@ def let_back_in(
     if freed:
         record(connection, at=at, who=who, what="learner readmitted", subject=f"{freed} addresses", why=why)
     return freed
+
+
+def _concerned(connection: Connection, learner_id: int) -> set[int]:
+    """Whose rows will change: theirs, and of whoever reports to them. Locked in one go, nobody waits in a circle."""
+    own = select(learner.c.external_id).where(learner.c.id == learner_id).scalar_subquery()
+    reports = connection.execute(select(learner.c.id).where(learner.c.manager_external_id == own))
+    return {learner_id, *reports.scalars()}
 
 
 def _skip_pending(connection: Connection, learner_id: int, *, at: datetime) -> int:
