@@ -1,7 +1,8 @@
 """The links a campaign leads to: whether they may stand in a message, and whether anything answers there.
 
 An answer that asks for a sign-in is a good answer. What cannot be reached from here is a warning: learners may be on
-another network than this machine.
+another network than this machine. Redirects are followed as a browser follows them, for a link is as dead as what it
+leads to; but never from the web to this machine.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from channels.deliverability.findings import Finding, error, warning
-from channels.wire import Failure, Wire
+from channels.wire import Answer, Failure, Wire
 
 #: Asks for a page, by a deadline in monotonic seconds, and returns the status of the answer.
-#: It raises :class:`channels.wire.Failure` when there is none.
+#: It raises :class:`channels.wire.Failure` when there is none, and :class:`GoesRound` where none ever comes.
 Probe = Callable[[str, float], int]
 
 #: Most links that are tried at one time, and how many of them at once.
@@ -25,10 +26,26 @@ _AT_ONCE = 8
 #: Seconds one link may take, and all together.
 _PER_LINK, _ALTOGETHER = 5.0, 20.0
 
+#: Redirects that browsers follow one after the other (WHATWG Fetch, "HTTP-redirect fetch").
+_MOST_HOPS = 20
+
 _GONE = {404, 410}
+_REDIRECTS = {301, 302, 303, 307, 308}
 #: Statuses that leave open whether the page is there for somebody who signed in.
 _SIGN_IN = {401, 403, 407, 429}
 _HEADERS = {"User-Agent": "Pushpull-preflight/1", "Accept": "*/*"}
+
+
+class GoesRound(Exception):
+    """Redirects that lead to no page.
+
+    Args:
+        is_for_sure: for everybody; else a page may be there for whoever keeps the cookies that were set on the way.
+    """
+
+    def __init__(self, *, is_for_sure: bool) -> None:
+        super().__init__("redirects without an end")
+        self.is_for_sure = is_for_sure
 
 
 def check_links(
@@ -67,25 +84,52 @@ def check_links(
 def ask(url: str, deadline: float) -> int:
     """Ask for a page by HEAD, and by GET where a server does not know HEAD or may only pretend not to have the page.
 
-    Redirects are not followed: whatever leads somewhere else is there.
-
     Args:
         url: https.
-        deadline: monotonic seconds.
+        deadline: monotonic seconds, for all redirects together.
+
+    Returns:
+        The status of the page that redirects lead to in the end; of the last redirect where we do not follow it.
 
     Raises:
         channels.wire.Failure: there was no answer.
+        GoesRound: there are only redirects.
+        ValueError: one of them leads to no address.
     """
+    been: set[str] = set()
+    sets_cookies = False
+    while len(been) <= _MOST_HOPS and url not in been:
+        been.add(url)
+        answer = _asked(url, deadline)
+        onward = _onward(url, answer)
+        if onward is None:
+            return answer.status
+        sets_cookies = sets_cookies or "set-cookie" in answer.headers
+        url = onward
+    raise GoesRound(is_for_sure=not sets_cookies)
+
+
+def _asked(url: str, deadline: float) -> Answer:
     parts = urlsplit(url)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{_query(parts.query)}" if parts.query else "")
     wire = Wire(f"{parts.scheme}://{parts.netloc}")
     try:
-        status = wire.request("HEAD", path, headers=_HEADERS, deadline=deadline).status
-        if status >= 400 and status not in _SIGN_IN:
-            status = wire.request("GET", path, headers=_HEADERS, deadline=deadline).status
-        return status
+        answer = wire.request("HEAD", path, headers=_HEADERS, deadline=deadline)
+        if answer.status >= 400 and answer.status not in _SIGN_IN:
+            answer = wire.request("GET", path, headers=_HEADERS, deadline=deadline)
+        return answer
     finally:
         wire.close()
+
+
+def _onward(url: str, answer: Answer) -> str | None:
+    """Where an answer redirects to, on the same host or on another that anybody may ask; None: nowhere we follow."""
+    if answer.status not in _REDIRECTS or not answer.headers.get("location"):
+        return None
+    onward = urljoin(url, answer.headers["location"]).partition("#")[0]
+    here, there = urlsplit(url), urlsplit(onward)
+    stays = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+    return onward if stays or _why_unusable(onward) is None else None
 
 
 def _query(text: str) -> str:
@@ -96,11 +140,13 @@ def _try(key: str, url: str, probe: Probe, deadline: float) -> Finding | None:
     host = urlsplit(url).hostname
     try:
         status = probe(url, deadline)
-    except Failure as failure:
-        message = f"the link of item {key!r} could not be tried, {host}: {failure.code.replace('_', ' ')}"
-        return warning("link-not-reached", message)
-    except ValueError:
-        return warning("link-not-reached", f"the link of item {key!r} could not be tried, {host}: try it by hand")
+    except (Failure, ValueError) as failure:
+        why = failure.code.replace("_", " ") if isinstance(failure, Failure) else "try it by hand"
+        return warning("link-not-reached", f"the link of item {key!r} could not be tried, {host}: {why}")
+    except GoesRound as loop:
+        if loop.is_for_sure:
+            return error("link-goes-round", f"the link of item {key!r} goes round in circles, {host}: correct it")
+        return warning("link-doubtful", f"the link of item {key!r} goes round without cookies, {host}: try it")
     if status in _GONE:
         return error("link-gone", f"the link of item {key!r} leads nowhere, {host} answers {status}: correct it")
     if status >= 400 and status not in _SIGN_IN:

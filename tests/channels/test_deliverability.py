@@ -517,6 +517,69 @@ def test_a_page_is_asked_for_by_head_and_by_get_only_where_head_says_no() -> Non
     assert Wire(here)  # the address itself was fine
 
 
+@contextmanager
+def course_site() -> Iterator[tuple[str, list[str]]]:
+    """A site with everything that can become of a link; the paths it was asked for."""
+    asked: list[str] = []
+    leads = {"/moved": "/a", "/round": "/about", "/about": "/round", "/myself": "/myself#again", "/to-gone": "/gone"}
+    leads |= {"/cookie": "/cookie", "/away": "http://127.0.0.1:1/private", "/odd": "http://[", "/nowhere": ""}
+    over = threading.Event()
+
+    class Site(BaseHTTPRequestHandler):
+        def _reply(self) -> None:
+            asked.append(self.path)
+            if self.path == "/slow":
+                over.wait(10)
+            is_endless = self.path.startswith("/endless/")
+            target = f"/endless/{len(asked)}" if is_endless else leads.get(self.path)
+            self.send_response(302 if target is not None else 200 if self.path in ("/a", "/slow") else 404)
+            if target:
+                self.send_header("Location", target)
+            if self.path == "/cookie":
+                self.send_header("Set-Cookie", "seen=1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD = _reply  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a", []),
+        ("/moved", []),
+        ("/gone", ["e:link-gone"]),
+        ("/to-gone", ["e:link-gone"]),
+        ("/round", ["e:link-goes-round"]),
+        ("/myself", ["e:link-goes-round"]),
+        ("/endless/0", ["e:link-goes-round"]),
+        ("/cookie", ["w:link-doubtful"]),  # whoever keeps the cookie may get on
+        ("/away", []),  # to this machine itself: nobody asks there
+        ("/nowhere", []),
+        ("/odd", ["w:link-not-reached"]),
+        ("/slow", ["w:link-not-reached"]),
+    ],
+)
+def test_a_link_is_as_dead_as_what_it_leads_to(path: str, expected: list[str]) -> None:
+    with course_site() as (here, asked):
+
+        def probe(url: str, deadline: float) -> int:
+            return ask(url.replace("https://courses.example.org", here), min(deadline, time.monotonic() + 1))
+
+        assert codes(check_links({"feedback": f"https://courses.example.org{path}"}, probe)) == expected
+        assert len(asked) <= 25
+
+
 # --- the installation ---
 
 
