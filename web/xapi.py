@@ -1,4 +1,5 @@
-"""The learning record store that course players speak to: xAPI 1.0.3, part three; the numbers in docstrings are its.
+"""The learning record store that course players speak to: xAPI 1.0.3, part three, whose numbers stand in docstrings,
+and what xAPI 2.0 (IEEE 9274.1.1) asks of it.
 
 What lives here is the protocol: versions, the alternate syntax of old players, other origins, status codes. What a
 statement is and what it becomes is in :mod:`pushpull.importers.xapi`, the parameters of each resource in
@@ -20,12 +21,14 @@ from starlette.responses import Response
 from pushpull.importers.sources import Source, SourceKind
 from web.ingest import Call, UnreadableQueryError, challenge, parameters, plain, read_call, sender, tell_news
 from web.site import Site, now, site_of
-from web.xapi_resources import RESOURCES, Answering, Wish, WishRefusedError, about
+from web.xapi_resources import RESOURCES, about
+from web.xapi_wishes import Answering, Wish, WishRefusedError
 
 router = APIRouter()
 
-_VERSION = "1.0.3"
-_VERSIONS = re.compile(r"1\.0(\.\d+)?")
+_VERSIONS = re.compile(r"([12])\.0(\.\d+)?")
+#: What is answered to somebody who speaks the first or the second version.
+_OURS = {"1": "1.0.3", "2": "2.0.0"}
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS")
 #: Parameters of the alternate syntax that stand for headers (1.3).
 _HEADERS = frozenset(
@@ -63,7 +66,7 @@ async def serve(request: Request) -> Response:
         answer.headers.setdefault("X-Experience-API-Consistent-Through", _text(now()))
         if answer.status_code in {200, 204} and call.method not in {"GET", "HEAD"}:
             tell_news(request)
-    return _dressed(answer)
+    return _dressed(answer, request.headers.get("x-experience-api-version", ""))
 
 
 router.add_route("/xapi/{resource:path}", serve, methods=list(_METHODS))
@@ -98,7 +101,7 @@ def _source(site: Site, call: Call) -> Source:
     if source is None:
         raise WishRefusedError(401, "show the name and the secret of a source", challenge(["Basic"]))
     if _VERSIONS.fullmatch(call.headers.get("x-experience-api-version", "")) is None:
-        raise WishRefusedError(400, "X-Experience-API-Version must be 1.0 or 1.0.x")
+        raise WishRefusedError(400, "X-Experience-API-Version must be 1.0, 1.0.x, 2.0 or 2.0.x")
     return source
 
 
@@ -126,10 +129,10 @@ def _meant(call: Call) -> Call:
     )
 
 
-def _dressed(answer: Response) -> Response:
+def _dressed(answer: Response, version: str = "") -> Response:
     """An answer with what every one of them has (3.3, 1.1)."""
     answer.headers.update(_ORIGINS)
-    answer.headers.setdefault("X-Experience-API-Version", _VERSION)
+    answer.headers["X-Experience-API-Version"] = _OURS["2" if version.startswith("2.0") else "1"]
     return answer
 
 

@@ -200,7 +200,7 @@ def test_a_whole_statement_is_valid() -> None:
         ("timestamp", "2026-01-02"),
         ("timestamp", "2026-01-02T10:00:00-00:00"),
         ("timestamp", "2026-02-30T10:00:00Z"),
-        ("version", "2.0"),
+        ("version", "3.0"),
         ("actor", None),
         ("actor", "mailto:xapi@adlnet.gov"),
         ("actor.mbox", "xapi@adlnet.gov"),

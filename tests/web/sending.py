@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
+from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
 from pushpull.importers.sources import SourceKind, add_source
+from pushpull.importers.tables import xapi_statement
 from pushpull.learners.tables import activity, learner_identity
 from tests.web.conftest import Place
 
@@ -57,6 +59,12 @@ def said(number: int = 1, verb: str = "experienced", **more: Any) -> dict[str, A
     }
 
 
+def kept(place: Place) -> int:
+    """How many statements are there to be asked for again."""
+    with reading(place.engine) as connection:
+        return int(connection.scalar(select(func.count()).select_from(xapi_statement)) or 0)
+
+
 def activities(place: Place) -> list[tuple[str, int | None]]:
     with reading(place.engine) as connection:
         rows = connection.execute(select(activity.c.verb, activity.c.item_id).order_by(activity.c.id))
@@ -75,3 +83,11 @@ class Player:
 
     def post(self, statements: Any) -> Any:
         return self.ask("POST", "statements", json=statements)
+
+
+def a_player(place: Place) -> Player:
+    """A player of the first item, which Ada is known to use by her address."""
+    authorization = a_source(place)
+    known_by_mail(place)
+    place.change(item, iri=COURSE)
+    return Player(place, authorization)

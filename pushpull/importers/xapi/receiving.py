@@ -54,7 +54,13 @@ class StatementConflictError(ValueError):
 
 
 def receive(
-    engine: Engine, source: str, statements: Sequence[Any], *, authority: Mapping[str, Any], now: datetime
+    engine: Engine,
+    source: str,
+    statements: Sequence[Any],
+    *,
+    authority: Mapping[str, Any],
+    now: datetime,
+    version: str = _VERSION,
 ) -> list[str]:
     """Take in the statements of one request.
 
@@ -66,6 +72,7 @@ def receive(
         statements: as they were read, unchecked.
         authority: who vouches for them: the source, as an xAPI agent.
         now: the instant of the request, aware; nothing that was done is later.
+        version: of statements that do not say theirs.
 
     Returns:
         Their ids, in their order.
@@ -75,7 +82,7 @@ def receive(
         StatementConflictError: another one is known under an id.
     """
     sent = [_checked(position, statement) for position, statement in enumerate(statements, start=1)]
-    bodies = [_stored(statement, authority, now) for statement in sent]
+    bodies = [_stored(statement, authority, now, version) for statement in sent]
     ids = [body["id"] for body in bodies]
     if len(set(ids)) != len(ids):
         raise StatementRefusedError(_first_repeated(ids), "id: the same as that of an earlier statement")
@@ -146,13 +153,13 @@ def _checked(position: int, statement: Any) -> dict[str, Any]:
     return checked
 
 
-def _stored(statement: Mapping[str, Any], authority: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _stored(statement: Mapping[str, Any], authority: Mapping[str, Any], now: datetime, version: str) -> dict[str, Any]:
     """The statement as it is kept: with what an LRS adds (part two, 2.4.1, 2.4.7 to 2.4.10)."""
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     said = {name: value for name, value in statement.items() if name not in {"stored", "authority"}}
     said.setdefault("timestamp", at)
     kept = {**said, "id": id_of(said), "stored": at, "authority": authority}
-    kept.setdefault("version", _VERSION)
+    kept.setdefault("version", version)
     return as_listed(kept)
 
 

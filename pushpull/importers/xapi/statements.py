@@ -1,7 +1,8 @@
 """What a valid xAPI statement is.
 
 Source: xAPI 1.0.3, part two (Experience Data), sections 2.2 to 2.4 and 4; the numbers in the docstrings are its. What
-an LRS would refuse is refused here too, because a file has not been through one.
+xAPI 2.0 (IEEE 9274.1.1) adds is valid too. What an LRS would refuse is refused here too, because a file has not been
+through one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pushpull.importers.xapi.activities import check_activity
 from pushpull.importers.xapi.rules import (
     Check,
     boolean,
@@ -34,26 +36,13 @@ VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 _MBOX = re.compile(r"mailto:[^@\s\x00]+@[^@\s\x00]+", re.IGNORECASE)
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 _SHA2 = re.compile(r"(?:[0-9a-fA-F]{56}|[0-9a-fA-F]{64}|[0-9a-fA-F]{96}|[0-9a-fA-F]{128})")
-_VERSION = re.compile(r"1\.0(\.\d+)?")
+_VERSION = re.compile(r"[12]\.0(\.\d+)?")
 _DURATION = re.compile(
     r"P(?:\d+(?:[.,]\d+)?W|(?=.)(?:\d+(?:[.,]\d+)?Y)?(?:\d+(?:[.,]\d+)?M)?(?:\d+(?:[.,]\d+)?D)?"
     r"(?:T(?=.)(?:\d+(?:[.,]\d+)?H)?(?:\d+(?:[.,]\d+)?M)?(?:\d+(?:[.,]\d+)?S)?)?)"
 )
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(\s*;.*)?")
 _IDENTIFIERS = ("mbox", "mbox_sha1sum", "openid", "account")
-_INTERACTIONS: Mapping[str, tuple[str, ...]] = {
-    "true-false": (),
-    "choice": ("choices",),
-    "fill-in": (),
-    "long-fill-in": (),
-    "matching": ("source", "target"),
-    "performance": ("steps",),
-    "sequencing": ("choices",),
-    "likert": ("scale",),
-    "numeric": (),
-    "other": (),
-}
-_COMPONENTS = ("choices", "scale", "source", "target", "steps")
 
 
 def check_statement(value: Any) -> None:
@@ -73,7 +62,7 @@ def check_statement(value: Any) -> None:
             "timestamp": check_instant,
             "stored": check_instant,
             "authority": _authority,
-            "version": pattern(_VERSION, "not a version 1.0.x"),
+            "version": pattern(_VERSION, "not a version 1.0.x or 2.0.x"),
             "attachments": _attachments,
         },
     )
@@ -158,53 +147,6 @@ def _verb(value: Any, path: str) -> None:
     properties(value, path, required={"id": iri}, optional={"display": language_map})
 
 
-def _component(value: Any, path: str) -> None:
-    properties(value, path, required={"id": text}, optional={"description": language_map})
-
-
-def _components(value: Any, path: str) -> None:
-    list_of(_component)(value, path)
-    if len({part["id"] for part in value}) != len(value):
-        invalid(path, "ids are not distinct")
-
-
-def _definition(value: Any, path: str) -> None:
-    """2.4.4.1"""
-    properties(
-        value,
-        path,
-        required={},
-        optional={
-            "name": language_map,
-            "description": language_map,
-            "type": iri,
-            "moreInfo": iri,
-            "extensions": extensions,
-            "interactionType": text,
-            "correctResponsesPattern": list_of(text),
-            **dict.fromkeys(_COMPONENTS, _components),
-        },
-    )
-    kind = value.get("interactionType")
-    if kind is not None and kind not in _INTERACTIONS:
-        invalid(f"{path}.interactionType", "not an interaction type")
-    present = [name for name in _COMPONENTS if name in value]
-    if kind is None and (present or "correctResponsesPattern" in value):
-        invalid(path, "interaction without interactionType")
-    if any(name not in _INTERACTIONS[kind] for name in present if kind is not None):
-        invalid(path, "components of another interaction type")
-
-
-def _activity(value: Any, path: str) -> None:
-    """2.4.4.1"""
-    properties(
-        value,
-        path,
-        required={"id": iri},
-        optional={"objectType": constant("Activity"), "definition": _definition},
-    )
-
-
 def _statement_ref(value: Any, path: str) -> None:
     """2.4.4.3"""
     properties(value, path, required={"objectType": constant("StatementRef"), "id": uuid}, optional={})
@@ -213,7 +155,7 @@ def _statement_ref(value: Any, path: str) -> None:
 def _object(value: Any, path: str, *, inside: bool = False) -> None:
     kind = value.get("objectType", "Activity") if isinstance(value, dict) else "Activity"
     if kind == "Activity":
-        _activity(value, path)
+        check_activity(value, path)
     elif kind in {"Agent", "Group"}:
         _actor(value, path)
     elif kind == "StatementRef":
@@ -274,7 +216,17 @@ def _result(value: Any, path: str) -> None:
 
 def _activities(value: Any, path: str) -> None:
     for part in value if isinstance(value, list) else [value]:
-        _activity(part, path)
+        check_activity(part, path)
+
+
+def _related(kind: str, who: str, check: Check) -> Check:
+    """2.0, 4.2.2.8: somebody who had to do with it, and in which way."""
+    return lambda value, path: properties(
+        value,
+        path,
+        required={"objectType": constant(kind), who: check},
+        optional={"relevantTypes": list_of(iri)},
+    )
 
 
 def _context(value: Any, path: str) -> None:
@@ -298,6 +250,8 @@ def _context(value: Any, path: str) -> None:
             "language": language,
             "statement": _statement_ref,
             "extensions": extensions,
+            "contextAgents": list_of(_related("contextAgent", "agent", _agent)),
+            "contextGroups": list_of(_related("contextGroup", "group", _group)),
         },
     )
 

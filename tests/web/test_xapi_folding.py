@@ -1,0 +1,99 @@
+"""What becomes of statements: counts, activity, and where learners stand."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from pushpull.db import reading, writing
+from pushpull.importers.tables import import_run, quarantine
+from pushpull.importers.xapi.receiving import replay_unknown
+from pushpull.learners.tables import activity, learner, learner_identity, lifecycle, progress
+from tasks.ingest import fold_news
+from tasks.installation import Installation, installed
+from tests.web.conftest import NOW, Place
+from tests.web.sending import (
+    ADA,
+    Player,
+    a_player,
+    said,
+)
+from web.folding import Folding
+
+
+@pytest.fixture
+def player(place: Place) -> Player:
+    return a_player(place)
+
+
+def test_a_day_is_one_run_with_its_counts_and_a_short_quarantine(place: Place, player: Player) -> None:
+    player.post([said(1), said(2, actor={"mbox": "mailto:nobody@example.org"})])
+    player.post([said(1), said(3)])
+    player.post(said(4, object={"objectType": "Agent", **ADA}))
+    with reading(place.engine) as connection:
+        runs = connection.execute(select(import_run)).all()
+        lines = connection.execute(select(quarantine.c.row_number, quarantine.c.reason).order_by(quarantine.c.id)).all()
+    assert [(r.kind, r.source, r.rows_in, r.accepted, r.rejected, r.duplicate) for r in runs] == [
+        ("xapi", "player", 5, 2, 2, 1)
+    ]
+    assert [tuple(line) for line in lines] == [(2, "unknown_person"), (5, "object_is_a_person")]
+
+
+def test_statements_of_somebody_who_becomes_known_later_count_then(place: Place, player: Player) -> None:
+    eva, team = {"mbox": "mailto:eva@example.org"}, {"mbox": "mailto:x@example.org"}
+    player.post([said(1, actor=eva), said(2), said(3, actor={"objectType": "Group", "member": [team, eva]})])
+    with writing(place.engine) as connection:
+        assert replay_unknown(connection, now=NOW) == 0
+        new = {"external_id": "p-2", "draw": 1, "created_at": NOW, "updated_at": NOW}
+        connection.execute(insert(learner).values(id=2, **new))
+        connection.execute(insert(learner_identity).values(kind="mbox", value=eva["mbox"], learner_id=2))
+        assert replay_unknown(connection, now=NOW) == 2
+        connection.execute(update(learner).values(updated_at=NOW))
+        assert replay_unknown(connection, now=NOW) == 0
+        assert sorted(connection.scalars(select(activity.c.learner_id))) == [1, 2, 2]
+        run = connection.execute(select(import_run)).one()
+    assert (run.rows_in, run.accepted, run.rejected) == (5, 3, 2)
+
+
+def test_a_statement_moves_its_learner_in_the_background(place: Place, player: Player) -> None:
+    folded = Event()
+    home = Installation(settings=place.settings, engine=place.engine, links=place.signer, adapters={})
+
+    def fold(at: Any) -> None:
+        fold_news(at)
+        folded.set()
+
+    folding = Folding(fold, rest=0.01)
+    place.client.app.state.folding = folding  # type: ignore[attr-defined]
+    with installed(home):
+        player.post(said(verb="completed", timestamp=NOW.isoformat()))
+        assert folded.wait(20)
+        folding.close()
+    with reading(place.engine) as connection:
+        assert connection.scalar(select(progress.c.status).where(progress.c.item_id == 1)) == "completed"
+        assert connection.scalar(select(lifecycle.c.state)) == "active"
+    with installed(home):
+        assert fold_news(NOW) == {"spring": {}}
+
+
+def test_folds_coalesce_and_the_last_news_is_never_left_out() -> None:
+    begun, go, folds = Event(), Event(), []
+
+    def fold(at: Any) -> None:
+        folds.append(at)
+        begun.set()
+        assert go.wait(10)
+
+    folding = Folding(fold, rest=0.0)
+    folding.news()
+    assert begun.wait(10)
+    for _ in range(100):
+        folding.news()
+    begun.clear()
+    go.set()
+    assert begun.wait(10)
+    folding.close()
+    assert len(folds) == 2
