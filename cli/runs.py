@@ -41,6 +41,7 @@ for _stage, _text in {
     "recommendations": "Plan the recommendation waves of the day.",
     "reengagement": "Plan the re-engagement waves of the day, for those who fell silent.",
     "habit": "Plan the daily nudges and the reminders at a cue, for those who asked for them.",
+    "champions": "Relieve champions, plan the invitations of the day, and post thanks to those who agreed.",
 }.items():
     _stage_command(_stage, _text)
 

@@ -28,6 +28,7 @@ from tasks.events import Event
 #: Every flow of `prefect.yaml`: automations watch these and no other project's.
 FLOWS: Final = (
     "approval",
+    "champions",
     "cohort-rerun",
     "decide",
     "dispatch",

@@ -135,6 +135,8 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         daily_goal=wave.when.daily_goal,
         at_cue=wave.when.at_cue,
         cues_first=wave.when.daily_goal and _reminds(campaign, day),
+        champions=wave.champions,
+        vested=campaign.vested if wave.champions else None,
         item_count=wave.items,
         trend=wave.trend,
         trend_tags=campaign.references.trends[wave.trend].tags if wave.trend is not None else (),

@@ -15,11 +15,11 @@ from content.source import ContentModel
 from content.trend import Trend
 from pushpull.learners.segments import EVERYONE, Segment
 from pushpull.learners.vocabulary import Channel, LearnerState
-from pushpull.ledger.specs import HABIT_STAGE, Caps, SendWindow, StopThresholds
+from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE, Caps, SendWindow, StopThresholds
 from pushpull.ledger.vocabulary import MessageClass, Touch
 
 #: The stages, in the order in which a learner meets them.
-STAGES = ("launch", "onboarding", "recommendations", "reengagement", HABIT_STAGE)
+STAGES = ("launch", "onboarding", "recommendations", "reengagement", HABIT_STAGE, CHAMPIONS_STAGE)
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 ItemKey = Annotated[str, Field(min_length=1, max_length=255)]
@@ -157,6 +157,7 @@ class Wave(ContentModel):
         after: series (``stage.wave``) of which the learner must have got one.
         min_gap_days: days that must lie between that one and this.
         stop_when_active: activity between planning and sending cancels the message.
+        champions: invites learners to vouch for the campaign, until there are so many of them (mission H7).
         expires_after: when a message that could not be sent is stale.
         approval_above: asks a person when more learners than this are addressed; the campaign's where left out.
         second_approval_above: asks a second person when more than this are; the campaign's where left out.
@@ -179,6 +180,7 @@ class Wave(ContentModel):
     after: tuple[str, ...] = ()
     min_gap_days: int = Field(0, ge=0, le=365)
     stop_when_active: bool = False
+    champions: int = Field(0, ge=0, le=100)
     expires_after: Span = Span(days=2)
     approval_above: int | None = Field(None, ge=1)
     second_approval_above: int | None = Field(None, ge=1)
@@ -242,6 +244,7 @@ class Stages(ContentModel):
     recommendations: Stage | None = None
     reengagement: Stage | None = None
     habit: Stage | None = None
+    champions: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +269,8 @@ class Campaign(ContentModel):
         family: the message family people can opt out of.
         message_class: ``class`` in the file: mandatory, service or nudge.
         audience: whom the campaign is for.
+        vested: whom it never asks to vouch for it, because its praise is in their interest: learning staff, vendors.
+            Owners of its items and whoever decides about campaigns are known without it.
         items: keys of the catalogue items whose completion completes the campaign, in order.
         language: the last resort for learners whose language no message speaks.
         timezone: IANA zone of the campaign's dates, and of learners whose zone is unknown.
@@ -284,6 +289,7 @@ class Campaign(ContentModel):
     family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
     message_class: MessageClass = Field(alias="class")
     audience: Segment = EVERYONE
+    vested: Segment | None = None
     items: tuple[ItemKey, ...] = Field(min_length=1)
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     timezone: str = "UTC"

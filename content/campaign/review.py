@@ -14,7 +14,7 @@ from content.campaign.model import Campaign, Wave
 from content.message import STANDARD, Message, load_message, message_keys
 from content.source import ContentError, Place, Problem, Source
 from content.trend import Trend, load_trend
-from pushpull.ledger.specs import HABIT_STAGE
+from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE
 from pushpull.ledger.vocabulary import MessageClass
 
 
@@ -53,6 +53,7 @@ class Review:
                 yield from self._trend(wave, place)
                 yield from self._dates(wave, place)
                 yield from self._habit(name, wave, place)
+                yield from self._champions(name, wave, place)
                 yield from self._message(wave, place)
                 for position, wanted in enumerate(wave.after):
                     if wanted not in series or wanted == f"{name}.{wave.key}":
@@ -147,6 +148,15 @@ class Review:
         else:
             message = f"the {HABIT_STAGE} stage has daily nudges and reminders alone: write `daily_goal` or `at_cue`"
         yield self.source.problem((*place, "when"), message)
+
+    def _champions(self, stage: str, wave: Wave, place: Place) -> Iterator[Problem]:
+        if bool(wave.champions) != (stage == CHAMPIONS_STAGE):
+            message = f"every wave of the {CHAMPIONS_STAGE} stage, and no other, says how many `champions` there may be"
+        elif wave.champions and self.campaign.message_class is MessageClass.MANDATORY:
+            message = "nobody is obliged to vouch: a mandatory campaign invites no champions"
+        else:
+            return
+        yield self.source.problem((*place, "champions"), message)
 
     def _repeated(self, place: Place, keys: Sequence[str]) -> Iterator[Problem]:
         counts = Counter(keys)

@@ -20,7 +20,7 @@ from deployments.deploying import deploy_all
 from pushpull.settings import Settings
 from tests.cli.conftest import CAMPAIGN, Command
 
-STAGES = ("launch", "onboarding", "recommendations", "reengagement", "habit")
+STAGES = ("launch", "onboarding", "recommendations", "reengagement", "habit", "champions")
 
 
 class Kept:
@@ -121,13 +121,13 @@ FILE = f"campaigns/{CAMPAIGN}.yaml"
 def test_the_difference_is_told_first_and_then_made(pushpull: Command, content: Path, kept: Kept) -> None:
     first = pushpull("deploy", CAMPAIGN, "--diff").out
     assert "added: launch announcement: once, Mon" in first
-    assert f"{CAMPAIGN}: 15 schedules would change, 0 as they were" in first
+    assert f"{CAMPAIGN}: 16 schedules would change, 0 as they were" in first
     assert kept.writes == 0
-    assert f"{CAMPAIGN}: 15 schedules changed" in pushpull("deploy", CAMPAIGN).out
-    assert len(kept.schedules) == 15
+    assert f"{CAMPAIGN}: 16 schedules changed" in pushpull("deploy", CAMPAIGN).out
+    assert len(kept.schedules) == 16
     again = pushpull("deploy", CAMPAIGN).out
-    assert again.splitlines() == [f"{CAMPAIGN}: 0 schedules changed, 15 as they were"]
-    assert kept.writes == 15
+    assert again.splitlines() == [f"{CAMPAIGN}: 0 schedules changed, 16 as they were"]
+    assert kept.writes == 16
 
 
 def test_a_changed_file_is_told_as_old_and_new_rule_with_the_next_days(
@@ -158,7 +158,7 @@ def test_what_is_deployed_is_listed_with_what_is_paused(pushpull: Command, conte
 def test_undeploying_says_what_it_does_not_do(pushpull: Command, content: Path, kept: Kept) -> None:
     pushpull("deploy", CAMPAIGN)
     assert "would change" in pushpull("undeploy", CAMPAIGN, "--diff").out
-    assert len(kept.schedules) == 15
+    assert len(kept.schedules) == 16
     said = pushpull("undeploy", CAMPAIGN).out
     assert kept.schedules == {}
     assert "waves that are planned already stay" in said
@@ -189,11 +189,11 @@ def test_a_campaign_with_errors_is_refused_with_all_of_them(pushpull: Command, c
 def test_errors_of_another_campaign_keep_nobody_from_it(pushpull: Command, content: Path, kept: Kept) -> None:
     (content / "campaigns" / "broken.yaml").write_text("key: broken\n")
     assert pushpull("deploy", CAMPAIGN).code == 0
-    assert len(kept.schedules) == 15
+    assert len(kept.schedules) == 16
     said = pushpull("deploy", "--all")
     assert said.code == 1
     assert "broken.yaml" in said.out
-    assert f"{CAMPAIGN}: 0 schedules changed, 15 as they were" in said.out
+    assert f"{CAMPAIGN}: 0 schedules changed, 16 as they were" in said.out
 
 
 def test_a_wave_whose_time_is_over_is_told_and_not_deployed(pushpull: Command, content: Path, kept: Kept) -> None:
