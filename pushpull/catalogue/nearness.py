@@ -1,4 +1,4 @@
-"""How near items are to what single learners said about their goals and needs, and in which words they said it."""
+"""How near items are to what single learners said about their goals and needs, in which words, and in which formats."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from pushpull.catalogue.similarity import Matrix
 from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import profile_fact
+from pushpull.learners.vocabulary import FactKind, FactSource
 
 #: Similarity from which a text is a reason for an item.
 IS_ABOUT = 0.12
@@ -73,3 +74,17 @@ def read_facts(conn: Connection, batch: Sequence[int], row_of: Mapping[int, int]
         weight = float(confidence) * _SOURCES.get(source, 0.8)
         facts[_KINDS[kind]].append(Fact(row_of[learner_id], value, weight))
     return {kind: sorted(listed) for kind, listed in facts.items()}
+
+
+def read_formats(conn: Connection, batch: Sequence[int], row_of: Mapping[int, int]) -> dict[int, list[str]]:
+    """The formats that learners chose, by the learner's row; those who chose none are left out."""
+    chosen: dict[int, list[str]] = {}
+    for learner_id, value in conn.execute(
+        select(profile_fact.c.learner_id, profile_fact.c.value).where(
+            in_ids(profile_fact.c.learner_id, batch),
+            profile_fact.c.kind == FactKind.FORMAT,
+            profile_fact.c.source == FactSource.DECLARED,
+        )
+    ):
+        chosen.setdefault(row_of[learner_id], []).append(value)
+    return chosen

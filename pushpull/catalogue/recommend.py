@@ -3,8 +3,9 @@
 An item is eligible for a learner when it is active and available, is no part of another item, is in the learner's
 language or in no stated one, and the learner has neither completed nor left it (nor one that says the same). Among
 these the score adds up how near the item is to the learner's goals and needs and to the trend, whether colleagues
-completed it, and a prior: popularity, rating, shortness. Two items that say nearly the same are never picked
-together. A pick always has a reason that is true of it; without one there is no pick.
+completed it, whether it has a format the learner chose, and a prior: popularity, rating, shortness. Two items that
+say nearly the same are never picked together. A pick always has a reason that is true of it; without one there is no
+pick.
 
 Everything is deterministic: equal scores fall to the older item.
 """
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, or_, select
 
-from pushpull.catalogue.nearness import IS_ABOUT, Nearness, read_facts
+from pushpull.catalogue.nearness import IS_ABOUT, Nearness, read_facts, read_formats
 from pushpull.catalogue.similarity import ContentModel, Matrix
 from pushpull.catalogue.tables import item, item_tag
 from pushpull.learners.lists import in_ids
@@ -40,6 +41,8 @@ _PEOPLE_AT_LEAST = 5
 _SHORT = 10.0
 
 _GOAL, _NEED, _TREND, _COLLEAGUES, _POPULAR, _RATED, _IS_SHORT, _OF_CAMPAIGN = 1.0, 0.8, 1.0, 0.3, 0.3, 0.1, 0.1, 0.05
+#: A chosen format decides between items that fit alike; it makes none fit.
+_OF_FORMAT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Recommender:
         content: ContentModel,
         tags: Sequence[frozenset[str]],
         languages: Sequence[str | None],
+        formats: Sequence[str | None],
         minutes: Sequence[float | None],
         ratings: Sequence[float | None],
         completions: Mapping[tuple[int, str | None], int],
@@ -84,6 +88,7 @@ class Recommender:
         self._content = content
         self._tags = tags
         self._bases = [None if language is None else _base(language) for language in languages]
+        self._formats = np.array([each or "" for each in formats], dtype=object)
         self._minutes = minutes
         self._twins = content.twins(threshold=_IS_THE_SAME)
         self._twins_of: dict[int, list[int]] = {}
@@ -140,6 +145,7 @@ class Recommender:
             content=ContentModel([_text(row, tags[row["id"]]) for row in rows]),
             tags=[frozenset(tag.casefold() for tag in tags[item_id]) for item_id in ids],
             languages=[row["language"] for row in rows],
+            formats=[row["format"] for row in rows],
             minutes=[row["minutes"] for row in rows],
             ratings=[row["rating"] for row in rows],
             completions={(each, department): people for each, department, people in counted if each in known},
@@ -207,6 +213,8 @@ class Recommender:
         by_colleagues = (self._colleagues >= _PEOPLE_AT_LEAST)[of_department]
         score = prior + np.float32(_GOAL) * goal.of + np.float32(_NEED) * need.of
         score += np.float32(_COLLEAGUES) * by_colleagues
+        for row, chosen_formats in read_formats(conn, batch, row_of).items():
+            score[row] += np.float32(_OF_FORMAT) * np.isin(self._formats, chosen_formats)
         has_reason = (trend.nearness >= IS_ABOUT) | self._is_popular | self._is_short
         eligible = np.stack([self._speaks_to(language) for language in languages])
         eligible &= has_reason | (goal.of >= IS_ABOUT) | (need.of >= IS_ABOUT) | by_colleagues

@@ -72,6 +72,26 @@ def test_what_nothing_speaks_for_is_not_picked(engine: Engine) -> None:
         assert picks_for(conn, a_learner(conn)) == ()
 
 
+def test_a_chosen_format_decides_between_what_fits_alike_and_makes_nothing_fit(engine: Engine) -> None:
+    with writing(engine) as conn:
+        kinds = {"film": "video", "text": "article", "talk": "video"}
+        about = {"film": "Breathing pause", "text": "Standing up often", "talk": "Programming with Python"}
+        minutes = {"film": 3.0, "text": 3.0, "talk": 60.0}
+        save_items(
+            conn,
+            [CatalogueItem(key=key, title=about[key], minutes=minutes[key], format=kinds[key]) for key in kinds],
+            at=START,
+        )
+        ids = item_ids(conn, list(kinds))
+        ada, bo, cid = a_learner(conn), a_learner(conn, "bo"), a_learner(conn, "cid")
+        a_fact(conn, ada, "format", "article")
+        a_fact(conn, cid, "format", "article", source="learned")
+        first = {who: picks_for(conn, who)[0].item_id for who in (ada, bo, cid)}
+        assert first == {ada: ids["text"], bo: ids["film"], cid: ids["film"]}
+        a_fact(conn, bo, "format", "video")
+        assert ids["talk"] not in {pick.item_id for pick in picks_for(conn, bo)}
+
+
 def test_colleagues_are_named_from_five_of_them_on(engine: Engine) -> None:
     with writing(engine) as conn:
         save_items(conn, CATALOGUE[:1], at=START)
