@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -13,10 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-import content
-from content.locale import Locale, load_locale
-from content.source import ContentError
-from content.trend import live_trends
+from content.locale import Locale
 from pushpull.db import reading, writing
 from pushpull.learners import habit
 from pushpull.learners.queue import Move, keep_move
@@ -25,6 +21,7 @@ from pushpull.ledger.pages.results import results_of
 from pushpull.ledger.pages.why_here import Reason, Why, story_of
 from web.forms import Fields
 from web.frame import frame_of
+from web.phrases import locale_of, topics_on
 from web.session import LENGTH, NoVisitError, Visitor, form_of, visitor_of
 from web.site import Site, now, site_of
 from web.words import Words
@@ -35,7 +32,6 @@ router = APIRouter()
 AT_ONCE = 5
 #: Titles of finished things that are shown.
 MOST_FINISHED = 3
-_OWN_CONTENT = Path(content.__file__).parent
 
 
 def show(request: Request) -> Response:
@@ -127,7 +123,7 @@ class _Speech:
     @classmethod
     def of(cls, words: Words, content_dir: Path, *, zone: str, today: date) -> _Speech:
         language = words.language
-        return cls(words, _locale(language, content_dir), _topics(language, content_dir, today), zone)
+        return cls(words, locale_of(language, content_dir), topics_on(language, content_dir, today), zone)
 
     def day(self, instant: datetime) -> str:
         """The learner's local date of an instant."""
@@ -158,23 +154,3 @@ class _Speech:
 
     def _picked(self, kind: str, value: str | None) -> str:
         return self.locale.reason(kind, value, self.topics)
-
-
-@lru_cache(maxsize=16)
-def _locale(language: str, content_dir: Path) -> Locale:
-    """The phrases of messages; where the installation's content has none that can be read, our own."""
-    try:
-        return load_locale(language, content_dir)
-    except ContentError:
-        return load_locale(language, _OWN_CONTENT)
-
-
-@lru_cache(maxsize=16)
-def _topics(language: str, content_dir: Path, today: date) -> dict[str, str]:
-    """The titles of the trends that are on, by their tags."""
-    try:
-        trends = live_trends(content_dir, today)
-    except ContentError:
-        return {}
-    titled = [(trend, trend.words[language].title) for trend in trends if language in trend.words]
-    return {tag: title for trend, title in titled for tag in (*trend.tags, trend.key)}
