@@ -15,6 +15,7 @@ from pushpull.db import writing
 from pushpull.ledger.landing import Start, leads_somewhere, start_of
 from pushpull.ledger.links import Claims, LinkError, Purpose
 from pushpull.ledger.vocabulary import FetchKind
+from pushpull.ledger.vouching import asks_to_vouch
 from web.fresh import expired_page
 from web.openings import keep_opening
 from web.pages import not_found
@@ -26,8 +27,10 @@ __all__ = ["is_safe_target", "router"]
 
 router = APIRouter()
 
-#: Where a link in a message leads: the learner's own page.
+#: Where a link in a message leads: the learner's own page …
 MY_PAGE = "/me"
+#: … or the question that the message asks.
+QUESTION = "/me/peers"
 
 
 def follow(request: Request) -> Response:
@@ -39,7 +42,8 @@ def follow(request: Request) -> Response:
         keep_opening(request, connection, FetchKind.LANDING, claims)
         if has_expired:
             return expired_page(request, connection, claims)
-    answer = RedirectResponse(MY_PAGE, status_code=303)
+        page = QUESTION if asks_to_vouch(connection, claims.wave_id) else MY_PAGE
+    answer = RedirectResponse(page, status_code=303)
     begin(request, answer, claims)
     return answer
 

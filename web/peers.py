@@ -35,8 +35,10 @@ from pushpull.learners.reviews import (
 )
 from pushpull.learners.shares import make_share, share_of
 from pushpull.learners.vocabulary import ReviewState
+from pushpull.ledger.vouching import NotAskedError, answer, vouching_of
 from web.forms import Fields
 from web.frame import frame_of
+from web.phrases import phrases_in
 from web.session import Visitor, form_of, visitor_of
 from web.site import now, site_of
 from web.words import Words
@@ -52,13 +54,15 @@ _SAID: Final = {
     "held": "review_held",
     "withdrawn": "review_withdrawn",
     "named": "saved",
+    "answered": "saved",
+    "over": "vouch_over",
 }
 #: Databases have no larger numbers.
 _LARGEST_ID: Final = 2**63 - 1
 
 
 def peers(request: Request) -> Response:
-    """One question at most, what the learner used, and thanks in public."""
+    """What the learner is asked, what they used, and thanks in public."""
     return _peers_page(request, visitor_of(request))
 
 
@@ -85,7 +89,14 @@ async def naming(request: Request) -> Response:
     return await run_in_threadpool(_naming, request, visitor, fields)
 
 
+async def vouching(request: Request) -> Response:
+    """Whether the learner vouches for a campaign, or stops."""
+    visitor, fields = await form_of(request)
+    return await run_in_threadpool(_vouching, request, visitor, fields)
+
+
 router.add_route(PAGE, peers, methods=["GET"])
+router.add_route(f"{PAGE}/vouching", vouching, methods=["POST"])
 router.add_route(f"{PAGE}/naming", naming, methods=["POST"])
 router.add_route("/me/items/{item_id:int}", item, methods=["GET"])
 router.add_route("/me/items/{item_id:int}/review", review, methods=["POST"])
@@ -116,14 +127,24 @@ def halves(stars: float) -> str:
 def _peers_page(
     request: Request, visitor: Visitor, *, status: int = 200, error: str = "", given: tuple[str, str] = ("", "")
 ) -> Response:
-    with reading(site_of(request).engine) as connection:
+    site = site_of(request)
+    with reading(site.engine) as connection:
         frame = frame_of(request, connection, visitor)
+        phrases = phrases_in(
+            frame.words().language,
+            site.settings.content_dir,
+            zone=frame.zone,
+            default_zone=site.settings.timezone,
+            now=now(),
+        )
         return frame.page(
             "peers.html.j2",
             AREA,
             here=PAGE,
             status=status,
             ask=next(iter(asks(connection, visitor.learner_id, now())), None),
+            vouchings=vouching_of(connection, visitor.learner_id, now()),
+            day=phrases.day,
             used=used_lately(connection, visitor.learner_id),
             wall=wall(connection, now()),
             is_named=choices_of(connection, visitor.learner_id).wants_recognition,
@@ -224,6 +245,19 @@ def _naming(request: Request, visitor: Visitor, fields: Fields) -> Response:
         frame_of(request, connection, visitor)
         choose_recognition(connection, visitor.learner_id, is_wanted=wish == "yes", at=now())
     return RedirectResponse(f"{PAGE}?done=named", status_code=303)
+
+
+def _vouching(request: Request, visitor: Visitor, fields: Fields) -> Response:
+    said, campaign = _one(fields, "answer"), _one(fields, "campaign")
+    if said not in ("yes", "no") or not (campaign.isascii() and campaign.isdigit() and len(campaign) < 18):
+        raise HTTPException(400, "Nothing was changed")
+    with writing(site_of(request).engine) as connection:
+        frame_of(request, connection, visitor)
+        try:
+            answer(connection, visitor.learner_id, int(campaign), is_yes=said == "yes", at=now())
+        except NotAskedError:
+            return RedirectResponse(f"{PAGE}?done=over", status_code=303)
+    return RedirectResponse(f"{PAGE}?done=answered", status_code=303)
 
 
 def _visible(connection: Connection, visitor: Visitor, item_id: int) -> tuple[ItemFacts, bool]:

@@ -18,7 +18,8 @@ from pushpull.learners.consent import lock_learner
 from pushpull.learners.segments import Segment, SegmentContext, parse_segment
 from pushpull.learners.tables import champion, learner, lifecycle, lifecycle_event
 from pushpull.learners.vocabulary import ChampionState, LifecycleKind
-from pushpull.ledger.tables import campaign
+from pushpull.ledger.specs import CHAMPIONS_STAGE
+from pushpull.ledger.tables import campaign, wave
 from pushpull.ledger.terms import campaign_items
 from pushpull.ledger.vested import has_interest
 from pushpull.ledger.vocabulary import WaveStatus
@@ -74,6 +75,13 @@ def vouching_of(connection: Connection, learner_id: int, now: datetime) -> tuple
         .order_by(champion.c.ends_at.is_not(None), champion.c.campaign_id)
     )
     return tuple(Vouching(row.campaign_id, row.name, ChampionState(row.state), row.ends_at) for row in rows)
+
+
+def asks_to_vouch(connection: Connection, wave_id: int | None) -> bool:
+    """Whether the message of a wave asks this, so that its link leads to the question."""
+    if wave_id is None:
+        return False
+    return connection.execute(select(wave.c.stage).where(wave.c.id == wave_id)).scalar() == CHAMPIONS_STAGE
 
 
 def answer(connection: Connection, learner_id: int, campaign_id: int, *, is_yes: bool, at: datetime) -> ChampionState:
