@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from markupsafe import Markup
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -88,18 +89,8 @@ def frame_of(request: Request, connection: Connection, visitor: Visitor) -> Fram
         NoVisitError: the learner is no longer there, or was erased.
     """
     site: Site = site_of(request)
-    person = connection.execute(
-        select(
-            learner.c.external_id,
-            learner.c.preferred_language,
-            learner.c.timezone,
-            learner.c.given_name,
-            campaign.c.name,
-            campaign.c.definition["brand"].as_string().label("brand"),
-        )
-        .select_from(learner.outerjoin(campaign, campaign.c.id == visitor.campaign_id))
-        .where(learner.c.id == visitor.learner_id)
-    ).one_or_none()
+    given = {"who": visitor.learner_id, "came_by": visitor.campaign_id}
+    person = connection.execute(_person(), given).one_or_none()
     if person is None or person.external_id == tombstone_of(visitor.learner_id):
         raise NoVisitError
     return Frame(
@@ -109,4 +100,21 @@ def frame_of(request: Request, connection: Connection, visitor: Visitor) -> Fram
         person.given_name or "",
         person.name or "",
         brand_of(person.brand or "", site.settings.content_dir),
+    )
+
+
+@cache
+def _person() -> Select[Any]:
+    """The statement. It is built once, for every page asks."""
+    return (
+        select(
+            learner.c.external_id,
+            learner.c.preferred_language,
+            learner.c.timezone,
+            learner.c.given_name,
+            campaign.c.name,
+            campaign.c.definition["brand"].as_string().label("brand"),
+        )
+        .select_from(learner.outerjoin(campaign, campaign.c.id == bindparam("came_by")))
+        .where(learner.c.id == bindparam("who"))
     )

@@ -19,11 +19,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import CTE, ColumnElement, Connection, String, and_, column, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Connection, Select, String, and_, bindparam, column, func, or_, select
 
 from pushpull.db import UtcDateTime, table_of
 from pushpull.learners.lists import in_ids
@@ -188,17 +188,23 @@ def is_learning() -> ColumnElement[bool]:
 
 def learned_between(connection: Connection, learner_id: int, start: datetime, end: datetime) -> tuple[Learned, ...]:
     """What a learner did from ``start`` on and before ``end`` (aware), the earliest first."""
-    rows = connection.execute(
+    rows = connection.execute(_learned(), {"who": learner_id, "start": start, "end": end})
+    return tuple(Learned(at, minutes) for at, minutes in rows)
+
+
+@cache
+def _learned() -> Select[Any]:
+    """The statement. It is built once: that takes longer than to answer it."""
+    return (
         select(activity.c.occurred_at, activity.c.minutes)
         .where(
-            activity.c.learner_id == learner_id,
-            activity.c.occurred_at >= start,
-            activity.c.occurred_at < end,
+            activity.c.learner_id == bindparam("who"),
+            activity.c.occurred_at >= bindparam("start"),
+            activity.c.occurred_at < bindparam("end"),
             is_learning(),
         )
         .order_by(activity.c.occurred_at)
     )
-    return tuple(Learned(at, minutes) for at, minutes in rows)
 
 
 def today_by_zone(zones: Collection[str], *, now: datetime, default: str) -> CTE:

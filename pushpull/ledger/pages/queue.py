@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
     Select,
     and_,
+    bindparam,
     func,
     or_,
     select,
@@ -21,6 +25,7 @@ from sqlalchemy import (
 )
 
 from pushpull.catalogue.tables import item
+from pushpull.db import UtcDateTime
 from pushpull.learners.queue import Candidate, arranged, ranked
 from pushpull.learners.tables import progress, queue_place
 from pushpull.learners.vocabulary import ProgressStatus
@@ -29,6 +34,11 @@ from pushpull.ledger.vocabulary import CONTACT_STATES, OPEN_STATES, Arm, WaveSta
 
 #: Longer queues are cut: nobody reads so far down.
 MOST: Final = 60
+
+_WHO: BindParameter[int] = bindparam("who", type_=BigInteger)
+_CAME_BY: BindParameter[int] = bindparam("came_by", type_=BigInteger)
+_ABOUT: BindParameter[int] = bindparam("about", type_=BigInteger)
+_NOW: BindParameter[datetime] = bindparam("now", type_=UtcDateTime())
 
 _BEGUN = (ProgressStatus.STARTED, ProgressStatus.FAILED)
 _OVER = (ProgressStatus.COMPLETED, ProgressStatus.WITHDRAWN)
@@ -111,7 +121,8 @@ def queue_of(connection: Connection, learner_id: int, came_by: CameBy, *, now: d
     Args:
         now: aware.
     """
-    rows = connection.execute(_queued(learner_id, came_by, now)).all()
+    given = {"who": learner_id, "came_by": came_by.campaign_id, "about": came_by.item_id, "now": now}
+    rows = connection.execute(_queued(), given).all()
     is_new = not any(row.status in _BEGUN for row in rows)
     ranking = ranked((_candidate(row, came_by) for row in rows), is_new=is_new)
     places = {row.id: row.place for row in rows if row.place is not None}
@@ -162,20 +173,21 @@ def _item(row: Row[Any]) -> QueuedItem:
     )
 
 
-def _queued(learner_id: int, came_by: CameBy, now: datetime) -> Select[Any]:
-    """A row for each item of the queue, in no order."""
-    mine = _campaigns(learner_id, came_by.campaign_id, now).cte("mine")
+@cache
+def _queued() -> Select[Any]:
+    """A row for each item of the queue, in no order. It is built once: that takes longer than to answer it."""
+    mine = _campaigns().cte("mine")
     offered = _offered(mine).cte("offered")
-    picked = _picked(learner_id, mine, now).cte("picked")
-    own = and_(progress.c.learner_id == learner_id, progress.c.item_id == item.c.id)
+    picked = _picked(mine).cte("picked")
+    own = and_(progress.c.learner_id == _WHO, progress.c.item_id == item.c.id)
     standing = select(progress.c.item_id).where(
-        progress.c.learner_id == learner_id, progress.c.status.not_in([each.value for each in _OVER])
+        progress.c.learner_id == _WHO, progress.c.status.not_in([each.value for each in _OVER])
     )
     # A part of an item, such as the quiz of a course, is no item of its own where nobody asks for it by name.
     standing = standing.where(
         select(item.c.id).where(item.c.id == progress.c.item_id, item.c.part_of.is_(None)).exists()
     )
-    linked = select(item.c.id).where(item.c.id == came_by.item_id)
+    linked = select(item.c.id).where(item.c.id == _ABOUT)
     wanted = union(select(offered.c.item_id), select(picked.c.item_id), standing, linked).subquery("wanted")
     return (
         select(
@@ -200,16 +212,16 @@ def _queued(learner_id: int, came_by: CameBy, now: datetime) -> Select[Any]:
         .outerjoin(progress, own)
         .outerjoin(offered, offered.c.item_id == item.c.id)
         .outerjoin(picked, picked.c.item_id == item.c.id)
-        .outerjoin(queue_place, and_(queue_place.c.learner_id == learner_id, queue_place.c.item_id == item.c.id))
+        .outerjoin(queue_place, and_(queue_place.c.learner_id == _WHO, queue_place.c.item_id == item.c.id))
         .where(
-            can_be_opened(now),
+            can_be_opened(_NOW),
             or_(item.c.url.is_not(None), progress.c.place_url.is_not(None)),
             or_(progress.c.status.is_(None), progress.c.status.not_in([each.value for each in _OVER])),
         )
     )
 
 
-def can_be_opened(now: datetime) -> ColumnElement[bool]:
+def can_be_opened(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Whether a row of ``item`` is offered at ``now`` (aware)."""
     return and_(
         item.c.active,
@@ -218,7 +230,7 @@ def can_be_opened(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _campaigns(learner_id: int, came_by_id: int | None, now: datetime) -> Select[Any]:
+def _campaigns() -> Select[Any]:
     """The campaigns that reach a learner: they run, and a message of them was planned for or sent to the learner."""
     # By way of the rotations: the deliveries' key begins with wave and rotation.
     reached = (
@@ -228,7 +240,7 @@ def _campaigns(learner_id: int, came_by_id: int | None, now: datetime) -> Select
         .join(delivery, and_(delivery.c.wave_id == wave.c.id, delivery.c.rotation == rotation.c.rotation))
         .where(
             wave.c.campaign_id == campaign.c.id,
-            delivery.c.learner_id == learner_id,
+            delivery.c.learner_id == _WHO,
             delivery.c.arm == Arm.TREATED.value,
             delivery.c.state.in_(_SENT_OR_OPEN),
         )
@@ -236,12 +248,12 @@ def _campaigns(learner_id: int, came_by_id: int | None, now: datetime) -> Select
         .exists()
     )
     runs = and_(
-        or_(campaign.c.starts_at.is_(None), campaign.c.starts_at <= now),
-        or_(campaign.c.ends_at.is_(None), campaign.c.ends_at > now),
+        or_(campaign.c.starts_at.is_(None), campaign.c.starts_at <= _NOW),
+        or_(campaign.c.ends_at.is_(None), campaign.c.ends_at > _NOW),
     )
     return select(campaign.c.id, campaign.c.name, campaign.c.priority).where(
         campaign.c.status != WaveStatus.CANCELLED.value,
-        or_(campaign.c.id == came_by_id, and_(runs, reached)),
+        or_(campaign.c.id == _CAME_BY, and_(runs, reached)),
     )
 
 
@@ -262,7 +274,7 @@ def _offered(mine: CTE) -> Select[Any]:
     return select(numbered.c.item_id, numbered.c.position, numbered.c.campaign).where(numbered.c.place == 1)
 
 
-def _picked(learner_id: int, mine: CTE, now: datetime) -> Select[Any]:
+def _picked(mine: CTE) -> Select[Any]:
     """What was recommended last in each of the learner's campaigns, each item once."""
     latest = (
         select(
@@ -278,7 +290,7 @@ def _picked(learner_id: int, mine: CTE, now: datetime) -> Select[Any]:
             .label("age"),
         )
         .select_from(mine)
-        .join(wave, and_(wave.c.campaign_id == mine.c.id, wave.c.scheduled_for <= now))
+        .join(wave, and_(wave.c.campaign_id == mine.c.id, wave.c.scheduled_for <= _NOW))
         .join(rotation, rotation.c.wave_id == wave.c.id)
         .join(pick, and_(pick.c.wave_id == wave.c.id, pick.c.rotation == rotation.c.rotation))
         .join(
@@ -289,7 +301,7 @@ def _picked(learner_id: int, mine: CTE, now: datetime) -> Select[Any]:
                 delivery.c.learner_id == pick.c.learner_id,
             ),
         )
-        .where(pick.c.learner_id == learner_id, delivery.c.state.in_(_SENT_OR_OPEN))
+        .where(pick.c.learner_id == _WHO, delivery.c.state.in_(_SENT_OR_OPEN))
         .subquery("recommended")
     )
     best = (

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Connection, Select, and_, bindparam, func, select
 
 from pushpull.catalogue.tables import item
+from pushpull.db import UtcDateTime
 from pushpull.learners.habit import is_learning
 from pushpull.learners.tables import activity, progress, referral, review, share
 from pushpull.learners.vocabulary import ProgressStatus, ReviewState
+
+_WHO: BindParameter[int] = bindparam("who", type_=BigInteger)
+_SINCE: BindParameter[datetime] = bindparam("since", type_=UtcDateTime())
+_NOW: BindParameter[datetime] = bindparam("now", type_=UtcDateTime())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +52,53 @@ def results_of(connection: Connection, learner_id: int, *, since: datetime | Non
         now: aware; what is recorded for later does not count yet.
     """
 
-    def counts(at: ColumnElement[datetime]) -> ColumnElement[bool]:
-        return and_(at <= now, at >= since) if since is not None else at <= now
+    given = {"who": learner_id, "since": since, "now": now}
+    completed = connection.execute(_completed(has_start=since is not None), given).scalars()
+    sums = connection.execute(_sums(has_start=since is not None), given).one()
+    return Results(tuple(completed), sums.minutes, sums.unknown > 0, sums.reviews, sums.followed)
 
-    completed = connection.execute(
+
+# Each statement is built once: that takes longer than to answer it.
+
+
+@cache
+def _completed(*, has_start: bool) -> Select[Any]:
+    return (
         select(item.c.title)
         .join(progress, progress.c.item_id == item.c.id)
         .where(
-            progress.c.learner_id == learner_id,
+            progress.c.learner_id == _WHO,
             progress.c.status == ProgressStatus.COMPLETED.value,
-            counts(progress.c.completed_at),
+            _counts(progress.c.completed_at, has_start=has_start),
         )
         .order_by(progress.c.completed_at.desc(), item.c.id)
-    ).scalars()
-    learned = and_(activity.c.learner_id == learner_id, counts(activity.c.occurred_at), is_learning())
-    read = and_(
-        review.c.learner_id == learner_id, review.c.state == ReviewState.PUBLISHED.value, counts(review.c.made_at)
+    )
+
+
+@cache
+def _sums(*, has_start: bool) -> Select[Any]:
+    read = (
+        select(func.count())
+        .select_from(review)
+        .where(
+            review.c.learner_id == _WHO,
+            review.c.state == ReviewState.PUBLISHED.value,
+            _counts(review.c.made_at, has_start=has_start),
+        )
     )
     came = (
         select(func.count())
         .select_from(referral.join(share, share.c.id == referral.c.share_id))
-        .where(share.c.learner_id == learner_id, counts(referral.c.came_at))
+        .where(share.c.learner_id == _WHO, _counts(referral.c.came_at, has_start=has_start))
     )
-    sums = connection.execute(
-        select(
-            func.sum(activity.c.minutes).label("minutes"),
-            (func.count() - func.count(activity.c.minutes)).label("unknown"),
-            select(func.count()).select_from(review).where(read).scalar_subquery().label("reviews"),
-            came.scalar_subquery().label("followed"),
-        ).where(learned)
-    ).one()
-    return Results(tuple(completed), sums.minutes, sums.unknown > 0, sums.reviews, sums.followed)
+    return select(
+        func.sum(activity.c.minutes).label("minutes"),
+        (func.count() - func.count(activity.c.minutes)).label("unknown"),
+        read.scalar_subquery().label("reviews"),
+        came.scalar_subquery().label("followed"),
+    ).where(activity.c.learner_id == _WHO, _counts(activity.c.occurred_at, has_start=has_start), is_learning())
+
+
+def _counts(at: ColumnElement[datetime], *, has_start: bool) -> ColumnElement[bool]:
+    """Whether what happened then counts."""
+    return and_(at <= _NOW, at >= _SINCE) if has_start else at <= _NOW

@@ -10,9 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.habit import WEEKEND
@@ -22,6 +36,12 @@ from pushpull.learners.tables import activity, learner, learner_choice, lifecycl
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS
 from pushpull.learners.vocabulary import FactKind, ProgressStatus
 from pushpull.ledger.tables import campaign, campaign_item, pick, wave
+
+_WHO: BindParameter[int] = bindparam("who", type_=BigInteger)
+_CAMPAIGN: BindParameter[int] = bindparam("campaign", type_=BigInteger)
+_WAVE: BindParameter[int] = bindparam("wave", type_=BigInteger)
+_ROTATION: BindParameter[int] = bindparam("rotation", type_=Integer)
+_ABOUT: BindParameter[int] = bindparam("about", type_=BigInteger)
 
 _BEGUN = [each.value for each in (ProgressStatus.STARTED, ProgressStatus.FAILED, ProgressStatus.COMPLETED)]
 
@@ -100,14 +120,37 @@ def story_of(
     Returns:
         None when nobody has this id.
     """
+    given = {
+        "who": learner_id,
+        "campaign": campaign_id,
+        "wave": wave_id,
+        "rotation": rotation or 0,
+        "about": item_id,
+    }
+    row = connection.execute(_story(is_in_campaign=campaign_id is not None), given).one_or_none()
+    if row is None:
+        return None
+    return Story(
+        _reason(row),
+        row.own_words or "",
+        row.starts_at,
+        bool(row.has_begun),
+        WEEKEND if row.rest_days is None else row.rest_days,
+        row.paused_until,
+    )
+
+
+@cache
+def _story(*, is_in_campaign: bool) -> Select[Any]:
+    """The statement. It is built once: that takes longer than to answer it."""
     own_words = (
         select(profile_fact.c.value)
-        .where(profile_fact.c.learner_id == learner_id, profile_fact.c.kind == FactKind.WHY.value)
+        .where(profile_fact.c.learner_id == _WHO, profile_fact.c.kind == FactKind.WHY.value)
         .order_by(profile_fact.c.recorded_at.desc(), profile_fact.c.value)
         .limit(1)
         .scalar_subquery()
     )
-    row = connection.execute(
+    return (
         select(
             learner.c.department,
             learner.c.title,
@@ -123,50 +166,40 @@ def story_of(
             learner_choice.c.rest_days,
             learner_choice.c.paused_until,
             own_words.label("own_words"),
-            _has_begun(learner_id, campaign_id).label("has_begun"),
+            _has_begun(is_in_campaign=is_in_campaign).label("has_begun"),
         )
         .select_from(learner)
-        .outerjoin(campaign, campaign.c.id == campaign_id)
-        .outerjoin(wave, and_(wave.c.id == wave_id, wave.c.campaign_id == campaign.c.id))
-        .outerjoin(item, item.c.id == item_id)
+        .outerjoin(campaign, campaign.c.id == _CAMPAIGN)
+        .outerjoin(wave, and_(wave.c.id == _WAVE, wave.c.campaign_id == campaign.c.id))
+        .outerjoin(item, item.c.id == _ABOUT)
         .outerjoin(progress, and_(progress.c.learner_id == learner.c.id, progress.c.item_id == item.c.id))
         .outerjoin(
             pick,
             and_(
                 pick.c.wave_id == wave.c.id,
-                pick.c.rotation == (rotation or 0),
+                pick.c.rotation == _ROTATION,
                 pick.c.learner_id == learner.c.id,
                 pick.c.item_id == item.c.id,
             ),
         )
         .outerjoin(learner_choice, learner_choice.c.learner_id == learner.c.id)
-        .where(learner.c.id == learner_id)
+        .where(learner.c.id == _WHO)
         .limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
-    return Story(
-        _reason(row),
-        row.own_words or "",
-        row.starts_at,
-        bool(row.has_begun),
-        WEEKEND if row.rest_days is None else row.rest_days,
-        row.paused_until,
     )
 
 
-def _has_begun(learner_id: int, campaign_id: int | None) -> ColumnElement[bool]:
+def _has_begun(*, is_in_campaign: bool) -> ColumnElement[bool]:
     """Whether the learner has ever been at it: by what was folded, and by what came in since."""
     was_active = select(activity.c.id).where(
-        activity.c.learner_id == learner_id, activity.c.voided_at.is_(None), activity.c.verb.not_in(NOT_ACTIVE_VERBS)
+        activity.c.learner_id == _WHO, activity.c.voided_at.is_(None), activity.c.verb.not_in(NOT_ACTIVE_VERBS)
     )
-    stands = select(progress.c.item_id).where(progress.c.learner_id == learner_id, progress.c.status.in_(_BEGUN))
-    if campaign_id is None:
+    stands = select(progress.c.item_id).where(progress.c.learner_id == _WHO, progress.c.status.in_(_BEGUN))
+    if not is_in_campaign:
         return or_(was_active.exists(), stands.exists())
-    items = select(campaign_item.c.item_id).where(campaign_item.c.campaign_id == campaign_id)
+    items = select(campaign_item.c.item_id).where(campaign_item.c.campaign_id == _CAMPAIGN)
     was_activated = select(lifecycle.c.learner_id).where(
-        lifecycle.c.campaign_id == campaign_id,
-        lifecycle.c.learner_id == learner_id,
+        lifecycle.c.campaign_id == _CAMPAIGN,
+        lifecycle.c.learner_id == _WHO,
         lifecycle.c.activated_at.is_not(None),
     )
     return or_(
