@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import cli.approving  # noqa: F401  # its commands belong to those about waves
+from cli.champions import champions
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.deploying import deploy, undeploy
@@ -42,6 +43,7 @@ for _name, _group in {
     "replies": replies,
     "learner": learners,
     "reviews": reviews,
+    "champions": champions,
     "item": items,
     "source": sources,
     "switch": switch,
