@@ -10,6 +10,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import insert, select
 
 from pushpull.db import reading, writing
@@ -24,8 +25,9 @@ from pushpull.ledger.tables import audit, delivery, fetch, letter, pick, rotatio
 from pushpull.ledger.vocabulary import MessageClass
 from pushpull.personal import Shelf
 from tests.personal.somebody import everything, holding
-from tests.web.conftest import NOW, Place
+from tests.web.conftest import BASE, NOW, Place
 from tests.web.test_choices import come, send, shown
+from tests.web.test_fresh import mails, sending, text_of  # noqa: F401  # a fixture is used by its name
 from web.about import Told, hinted
 from web.phrases import phrases_in
 from web.site import Site
@@ -172,6 +174,22 @@ def test_the_way_to_everything_goes_by_a_mail_of_its_own(place: Place) -> None:
         assert [tuple(row) for row in connection.execute(select(letter.c.learner_id, letter.c.kind))] == [
             (1, "your_data")
         ]
+
+
+def test_the_mail_that_was_asked_for_opens_everything(place: Place, sending: TestClient) -> None:  # noqa: F811
+    come(place)
+    sending.cookies.update(place.client.cookies)
+    page = sending.get("/me/about").text
+    token = re.search(r'name="form_token" value="(.*?)"', page)
+    assert token
+    assert sending.post("/me/about/letter", data={"form_token": token[1]}).status_code == 303
+    (mail,) = mails(place)
+    assert mail["to"].endswith("<ada@example.org>")
+    found = re.search(rf"{BASE}(/a/\S+)", text_of(mail))
+    assert found is not None
+    sending.cookies.clear()
+    assert "Ihre Daten" in sending.get(found[1]).text
+    assert sending.get(found[1] + "/my-data.json").json()["tables"]["learner"][0]["id"] == 1
 
 
 def test_who_has_no_address_is_told_whom_to_ask(place: Place) -> None:
