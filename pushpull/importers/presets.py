@@ -59,7 +59,7 @@ class Preset(Data):
         empty: what stands for "no value" in a cell, beside nothing.
     """
 
-    name: str
+    name: str = Field(min_length=1, max_length=64)
     description: str
     documented_at: tuple[str, ...] = ()
     source: str

@@ -6,7 +6,7 @@ They read, map, filter and batch; what a batch becomes in the database is in ``p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -21,35 +21,25 @@ from pushpull.importers.mapping import RowMapper
 from pushpull.importers.people import PeopleWriter
 from pushpull.importers.presets import Preset, filled, load_preset, shape_of
 from pushpull.importers.reading import NumberedRow, Rows, read_csv, refuse_repeated
-from pushpull.importers.records import EVENT_FIELDS, ProgressWriter
+from pushpull.importers.records import ProgressWriter
 from pushpull.importers.refusals import Refused
 from pushpull.importers.runs import ImportReport, ImportRun, OnProgress, importing
 from pushpull.importers.several import records_of
 from pushpull.importers.shapes import Shape
 from pushpull.importers.staging import BATCH
 from pushpull.importers.whose import Whose
+from pushpull.importers.window import Window, events_of, seen_through
 from pushpull.ledger.erased import peppers_of
 from pushpull.settings import settings
+
+__all__ = ["Window", "import_catalogue", "import_people", "import_records", "split_by_day"]
+
+#: So many rows are read at most until whoever waits hears of it.
+_ROWS_UNHEARD = 5 * BATCH
 
 _PEOPLE = (Target.PEOPLE,)
 _CATALOGUE = (Target.SECTIONS, Target.ITEMS)
 _RECORDS = (Target.ACTIVITY, Target.PROGRESS)
-
-
-@dataclass(frozen=True)
-class Window:
-    """The part of time that an import looks at: ``since <= instant < until``, both aware, None is open.
-
-    Rows in which nothing happened within it are left out and counted as filtered. Of a progress row, what happens at
-    ``until`` or later is not known yet and left empty, so that a replay never sees the future.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def holds(self, instant: datetime) -> bool:
-        """Whether the instant lies in the window."""
-        return (self.since is None or instant >= self.since) and (self.until is None or instant < self.until)
 
 
 class _Writer(Protocol):
@@ -188,7 +178,7 @@ def split_by_day(
         found: set[date | None] = set()
         if not isinstance(cells, Refused) and job.mapper.lets_in(cells):
             try:
-                found = {instant.date() for instant in _events(job.mapper.map(cells))}
+                found = {instant.date() for instant in events_of(job.mapper.map(cells))}
             except Refused:
                 found = set()
         for day in found or {None}:
@@ -244,52 +234,42 @@ def _run(
 def _batches(
     run: ImportRun, job: _Job, window: Window | None
 ) -> Iterator[tuple[list[tuple[int, dict[str, Any]]], int]]:
-    """Mapped rows in batches, with the number of rows that were read for each."""
-    report, mapper = run.report, job.mapper
+    """Mapped rows in batches, with the number of rows that were read for each.
+
+    A batch may be empty: whoever waits for a long file sees that it is read, even where nothing of it is let in.
+    """
     batch: list[tuple[int, dict[str, Any]]] = []
     read = 0
     for number, cells in job.rows.rows:
         read += 1
-        if isinstance(cells, Refused):
-            report.rows_in += 1
-            run.refuse(number, cells)
-            continue
-        if not mapper.lets_in(cells):
-            report.filtered += 1
-            continue
-        try:
-            values = mapper.map(cells)
-        except Refused as refused:
-            report.rows_in += 1
-            run.refuse(number, refused)
-            continue
-        if window is not None and not _seen_through(window, values):
-            report.filtered += 1
-            continue
-        report.rows_in += 1
-        batch.append((number, values))
-        if len(batch) >= BATCH:
+        values = _taken(run, job.mapper, window, number, cells)
+        if values is not None:
+            batch.append((number, values))
+        if len(batch) >= BATCH or read >= _ROWS_UNHEARD:
             yield batch, read
             batch, read = [], 0
     if read:
         yield batch, read
 
 
-def _events(values: Mapping[str, Any]) -> Iterable[datetime]:
-    names = ("occurred_at",) if "occurred_at" in values else EVENT_FIELDS
-    return [instant for name in names if (instant := values.get(name)) is not None]
-
-
-def _seen_through(window: Window, values: dict[str, Any]) -> bool:
-    """Whether something of the row happened in the window; blanks what happens after it."""
-    events = list(_events(values))
-    if not any(window.holds(instant) for instant in events):
-        return False
-    if "occurred_at" not in values and window.until is not None:
-        later = [name for name in EVENT_FIELDS if values.get(name) is not None and values[name] >= window.until]
-        for name in later:
-            values[name] = None
-        if later:
-            values["status"] = None  # it may say what is not known yet; what the dates say remains
-            values["score"] = values["ratio"] = None
-    return True
+def _taken(
+    run: ImportRun, mapper: RowMapper, window: Window | None, number: int, cells: Sequence[str] | Refused
+) -> dict[str, Any] | None:
+    """The fields of a row; None when it is left out or refused, and then it is accounted for."""
+    report = run.report
+    try:
+        if isinstance(cells, Refused):
+            raise cells
+        if not mapper.lets_in(cells):
+            report.filtered += 1
+            return None
+        values = mapper.map(cells)
+    except Refused as refused:
+        report.rows_in += 1
+        run.refuse(number, refused)
+        return None
+    if window is not None and not seen_through(window, values):
+        report.filtered += 1
+        return None
+    report.rows_in += 1
+    return values

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, insert, update
 
 from pushpull.db import writing
+from pushpull.importers import tabular
 from pushpull.importers.presets import PresetError
 from pushpull.importers.reading import SourceError
 from pushpull.importers.runs import ImportReport
@@ -20,7 +21,7 @@ from pushpull.learners.consent import draw_for
 from pushpull.learners.tables import activity, learner, progress
 from pushpull.ledger import erased
 from tests.importers.files import LATER, NOW, a_file, everything_in, quarantined, rows_of
-from tests.importers.lms_files import STEPS, Step, a_company
+from tests.importers.lms_files import SAMPLES, STEPS, Step, a_company
 
 Table = list[list[str]]
 RECORDS = [name for name, steps in STEPS.items() if steps[-1].load is import_records]
@@ -359,3 +360,29 @@ def test_leavers_of_workday_have_to_be_confirmed_when_they_are_many(company: Eng
     with pytest.raises(ValueError, match="2 of 6 active people would leave"):
         import_people(company, path, preset="workday-raas", now=NOW)
     assert import_people(company, path, preset="workday-raas", now=NOW, confirmed=True).changed == 2
+
+
+def test_whoever_waits_for_a_long_file_hears_of_it_even_when_nothing_is_let_in(
+    small_company: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tabular, "_ROWS_UNHEARD", 100)
+    step = the_last(small_company, "moodle course log")
+    header, *rows = table_of(step)
+    background = [*rows[-1]]
+    heard: list[tuple[int, int | None]] = []
+    report = step.run(
+        small_company,
+        path=written([header, *[background] * 250, *rows], tmp_path / "long.csv"),
+        on_progress=lambda done, total: heard.append((done, total)),
+    )
+    assert [done for done, _ in heard] == [100, 200, 258]
+    assert {total for _, total in heard} == {258}
+    assert (report.new, report.filtered) == (step.new, 251)
+
+
+def test_two_moodles_may_write_the_same_and_both_are_kept(company: Engine) -> None:
+    step = the_last(company, "moodle course log")
+    step.run(company)
+    elsewhere = {**step.params, "site": "https://other.example.com"}
+    import_people(company, SAMPLES / "moodle-logs" / "users.csv", preset="moodle-logs", params=elsewhere, now=NOW)
+    assert replace(step, params=elsewhere).run(company).new == step.new

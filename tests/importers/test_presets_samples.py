@@ -11,10 +11,12 @@ from pushpull.catalogue.tables import item
 from pushpull.db import reading, writing
 from pushpull.importers.fields import Target
 from pushpull.importers.presets import load_preset, preset_names, sample_of
+from pushpull.learners.lifecycle import Rules, derive_events, refold
 from pushpull.learners.progress import fold_activity
-from pushpull.learners.tables import activity, learner, learner_identity, progress
+from pushpull.learners.tables import activity, learner, learner_identity, lifecycle, progress
 from tests.importers.files import LATER, NOW, everything_in, rows_of
 from tests.importers.lms_files import CATALOGUE, PEOPLE, SAMPLES, STEPS, Step, a_company
+from tests.learners.population import a_campaign
 
 FOLDED_AT = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -87,6 +89,35 @@ def test_every_sample_that_ships_is_of_the_shape_that_names_it_and_tested() -> N
         sample for name in preset_names() for shape in load_preset(name).shapes if (sample := sample_of(name, shape))
     }
     assert named == set(SAMPLES.rglob("*.csv")) == tested
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "expected"),
+    [
+        ("moodle course log", "feedback-basics", "completed"),
+        ("moodle course completion", "feedback-basics", "completed"),
+        ("moodle activity completion", "feedback-basics", "active"),
+        ("linkedin learning", "urn:li:lyndaCourse:900101", "completed"),
+        ("cornerstone", "7f0c2a10-0000-4000-8000-000000000101", "completed"),
+        ("successfactors histories", "COURSE/FIRE-01", "completed"),
+        ("canvas", "feedback-basics", "active"),
+        ("workday learning", "DIGITAL_COURSE-6-31", "completed"),
+    ],
+)
+def test_what_a_sample_says_moves_the_lifecycle_in_a_campaign(
+    company: Engine, name: str, key: str, expected: str
+) -> None:
+    imported(company, name)
+    with writing(company) as connection:
+        ada = connection.scalars(select(learner.c.id).where(learner.c.external_id == "E1001")).one()
+        items = connection.scalars(select(item.c.id).where(item.c.key == key)).all()
+        campaign = a_campaign(connection, items)
+        derive_events(connection, campaign)
+        refold(connection, campaign, as_of=at("2026-02-16"), rules=Rules())
+        found = connection.scalars(
+            select(lifecycle.c.state).where(lifecycle.c.campaign_id == campaign, lifecycle.c.learner_id == ada)
+        ).one()
+    assert found == expected
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.csv")), ids=lambda path: f"{path.parent.name}/{path.name}")
