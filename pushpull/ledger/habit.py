@@ -301,6 +301,8 @@ def _unanswered(rules: Terms, among: Among | None, *, besides: str = "") -> From
         handover.c.as_of > sign.c.updated_at,
         or_(sign.c.active_at.is_(None), handover.c.as_of > sign.c.active_at),
     ]
+    if among is not None:  # the database does not see that the messages of a batch are those of its learners
+        counts.append(among(contact.c.learner_id))
     if besides:
         counts.append(or_(wave.c.campaign_id != rules.campaign_id, wave.c.key != besides))
     return (
