@@ -23,11 +23,9 @@ from pushpull.ledger.moderating import (
     take_down,
 )
 from web.forms import Fields
-from web.pages import page
-from web.session import FORM_TOKEN
 from web.site import now, site_of
 from web.staff import Staff, staff_form_of, staff_of
-from web.words import Words, spoken_in, words_for
+from web.staff_frame import staff_page
 
 router = APIRouter()
 
@@ -62,16 +60,16 @@ router.add_route(f"{PAGE}/thanks", thanks, methods=["POST"])
 
 
 def _page(request: Request, staff: Staff, *, status: int = 200, wrong: str = "") -> Response:
-    words = _words(request)
     if not staff.is_ops:
-        return page("message.html.j2", status=403, words=words, title=words("not_ops"), lines=[])
+        return staff_page(request, staff, "staff_no.html.j2", here="moderation", status=403)
     with reading(site_of(request).engine) as connection:
-        return page(
+        return staff_page(
+            request,
+            staff,
             "moderation.html.j2",
+            "peers",
+            here="moderation",
             status=status,
-            words=words,
-            form_token_name=FORM_TOKEN,
-            form_token=staff.form_token,
             waiting=reviews_that(connection, ReviewState.HELD, limit=_MOST),
             published=reviews_that(connection, ReviewState.PUBLISHED, limit=_MOST),
             hidden=reviews_that(connection, ReviewState.HIDDEN, limit=_MOST),
@@ -118,10 +116,6 @@ def _refused(request: Request, staff: Staff) -> Response:
 
 def _who(staff: Staff) -> str:
     return staff.email or staff.subject
-
-
-def _words(request: Request) -> Words:
-    return words_for(spoken_in(request.headers.get("accept-language", "")), "peers")
 
 
 def _one(fields: Fields, name: str) -> str:
