@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, Connection, String, and_, case, func, literal, select
+from sqlalchemy import CTE, Connection, String, and_, case, exists, func, literal, select
 
 from pushpull.insights.groups.blocks import COMPANY, group_of, without_cycles
 from pushpull.insights.groups.figures import Measure, Rules, Shown, Tally, Week, shown
@@ -121,21 +121,19 @@ def _tallies(connection: Connection, below: CTE | None, week: Week) -> Mapping[i
         .distinct()
         .cte("written_to")
     )
-    there = (
-        select(lifecycle_event.c.campaign_id, lifecycle_event.c.learner_id)
-        .where(
-            lifecycle_event.c.kind.in_(_WAS_THERE),
-            lifecycle_event.c.occurred_at >= week.begins,
-            lifecycle_event.c.occurred_at < week.ends,
-        )
-        .distinct()
-        .cte("there")
+    event = lifecycle_event.c
+    there = exists().where(
+        event.campaign_id == written_to.c.campaign_id,
+        event.learner_id == written_to.c.id,
+        event.kind.in_(_WAS_THERE),
+        event.occurred_at >= week.begins,
+        event.occurred_at < week.ends,
     )
     of = lifecycle.c
     did = {
         Measure.REACHED: of.reached_at < week.ends,
         Measure.STARTED: of.activated_at < week.ends,
-        Measure.ACTIVE: there.c.learner_id.is_not(None),
+        Measure.ACTIVE: there,
         Measure.COMPLETED: of.completed_at < week.ends,
     }
     statement = (
@@ -149,8 +147,6 @@ def _tallies(connection: Connection, below: CTE | None, week: Week) -> Mapping[i
         .select_from(
             written_to.outerjoin(
                 lifecycle, and_(of.campaign_id == written_to.c.campaign_id, of.learner_id == written_to.c.id)
-            ).outerjoin(
-                there, and_(there.c.campaign_id == written_to.c.campaign_id, there.c.learner_id == written_to.c.id)
             )
         )
         .group_by(written_to.c.campaign_id, written_to.c.boss)
