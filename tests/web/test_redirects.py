@@ -100,7 +100,8 @@ def app(place: Place, issuer: Issuer) -> Any:
         connection.execute(insert(share).values(id=1, learner_id=1, item_id=1, made_at=NOW))
     own = {"base_url": BASE, "link_key": "a secret of the tests alone", "outbox_dir": place.settings.outbox_dir}
     provider = {"oidc_issuer": issuer.url, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
-    settings = Settings(_env_file=None, **own, **provider)  # type: ignore[arg-type]
+    # Whose openings these are is not kept: hundreds in a minute would be looked at again with each of them.
+    settings = Settings(_env_file=None, works_council=True, **own, **provider)  # type: ignore[arg-type]
     return create_app(settings, place.engine, limits=None)
 
 
