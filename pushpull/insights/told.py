@@ -58,6 +58,7 @@ class Because(StrEnum):
     OUR_SIDE = "our_side"
     PAUSED = "paused"
     RESTING = "resting"
+    UNANSWERED = "unanswered"
     REFUSED = "refused"
     TRYING = "trying"
 
@@ -91,7 +92,7 @@ BECAUSE: Final[Mapping[Reason, Because]] = {
     Reason.GOAL_MET: Because.RESTING,
     Reason.NUDGED_TODAY: Because.RESTING,
     Reason.FADING: Because.RESTING,
-    Reason.UNANSWERED: Because.RESTING,
+    Reason.UNANSWERED: Because.UNANSWERED,
     Reason.PROVIDER_REFUSED: Because.REFUSED,
     Reason.NOT_PROCESSED: Because.TRYING,
     Reason.UNKNOWN_OUTCOME: Because.TRYING,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from content.campaign import campaign_keys, load_campaign
+from content.campaign import campaign_keys, load_campaign, stage_waves
 from content.source import ContentError, Problem, read_yaml
 from tests.content.conftest import EXAMPLE, Edit, line_of
 
@@ -98,6 +99,34 @@ def test_a_mandatory_campaign_holds_no_promotion_and_nobody_out(edit: Edit) -> N
     edit(FILE, "holdout: 0.1", "holdout: 0")
     messages = [problem.message for problem in problems_of(path)]
     assert any("holds no promotion" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("when: {daily_goal: true}", "when: {daily: true}", "the habit stage has daily nudges and reminders alone"),
+        ("when: {working_days_from_due: -2}", "when: {at_cue: true}", "belong to the habit stage"),
+        ("when: {daily_goal: true}", "when: {daily_goal: true, at_cue: true}", "needs exactly one of"),
+        ("when: {daily_goal: true}\n", "when: {daily_goal: true}\n        once: true\n", "comes again"),
+        ("when: {at_cue: true}\n", "when: {at_cue: true}\n        prefer_learner_hour: true\n", "own cue does"),
+    ],
+)
+def test_daily_nudges_and_reminders_belong_to_the_habit_stage_and_come_again(
+    edit: Edit, old: str, new: str, said: str
+) -> None:
+    assert any(said in problem.message for problem in problems_of(edit(FILE, old, new)))
+
+
+def test_a_nudge_gives_way_to_reminders_on_days_that_have_them(edit: Edit) -> None:
+    day = date(2026, 1, 13)
+    path = edit(FILE, "when: {at_cue: true}", "when: {at_cue: true, from_week: 2}")
+    campaign = load_campaign(EXAMPLE, path.parent.parent)
+    first, second = (stage_waves(campaign, "habit", day + timedelta(weeks=weeks)) for weeks in (0, 1))
+    assert [(each.daily_goal, each.at_cue, each.cues_first) for each in first] == [(True, False, False)]
+    assert [(each.daily_goal, each.at_cue, each.cues_first) for each in second] == [
+        (True, False, True),
+        (False, True, False),
+    ]
 
 
 def test_an_expired_trend_is_refused(edit: Edit) -> None:
