@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, insert, select, update
 
@@ -37,3 +37,18 @@ def test_who_would_be_asked_is_listed_with_the_reasons_of_the_others(company: Co
     assert "Given" not in said
     with reading(ledger) as connection:
         assert connection.execute(select(champion)).all() == []
+
+
+def test_who_was_not_asked_reads_whom_it_asks(company: Command, ledger: Engine) -> None:
+    company("run", "launch", CAMPAIGN, "--as-of", "2026-01-12T00:05+01:00")
+    with writing(ledger) as connection:
+        what = connection.execute(select(item.c.id).where(item.c.key == "feedback-101")).scalar_one()
+        people = connection.execute(select(learner.c.id).order_by(learner.c.id)).scalars().all()
+        connection.execute(update(learner).values(created_at=NOW - timedelta(days=30)))
+        for who in people[2:]:  # e0 and e1 did nothing
+            mine = (progress.c.learner_id == who) & (progress.c.item_id == what)
+            connection.execute(update(progress).where(mine).values(status="completed", completed_at=NOW))
+            rate(connection, who, what, rating=3, words="Of use to me.", at=NOW)
+    assert "champions.question@2026-01-27" in company("run", "champions", CAMPAIGN, "--as-of", NOW.isoformat()).out
+    tale = company("explain", "e0", "--campaign", CAMPAIGN, "--as-of", NOW.isoformat()).out
+    assert "asks at most 8 learners to vouch" in " ".join(tale.split())

@@ -75,6 +75,7 @@ def misses(connection: Connection, spec: WaveSpec, found: Circumstances, context
     return (
         *told,
         *_habit(connection, spec, found),
+        *_champions(spec),
         *_silence(spec, found),
         *_repetition(spec, found),
         *_due_date(spec, found),
@@ -144,6 +145,18 @@ def _habit(connection: Connection, spec: WaveSpec, found: Circumstances) -> list
         return [Miss("It is for learners who have a plan with a reminder on that weekday.")]
     but = ", and have no reminder at a cue of their own on that day" if spec.cues_first else ""
     return [Miss(f"It is for learners who asked for a daily nudge{but}.")]
+
+
+def _champions(spec: WaveSpec) -> list[Miss]:
+    """Who was before whom is not kept: `pushpull champions list` says how it stands now."""
+    if not spec.champions:
+        return []
+    return [
+        Miss(
+            f"It asks at most {spec.champions} learners to vouch, who finished something, did something for others "
+            "and have no interest of their own in it; the learner was not one of them."
+        )
+    ]
 
 
 def _silence(spec: WaveSpec, found: Circumstances) -> list[Miss]:
