@@ -215,7 +215,9 @@ def shape_of(preset: Preset, header: Sequence[str], targets: Sequence[Target], *
             nearest = (len(lacking), f"the nearest, {shape.name!r}, lacks: {', '.join(lacking)}")
     wanted = " or ".join(target.value for target in targets)
     reason = nearest[1] if nearest else f"it has no shape for {wanted}"
+    # Reports often begin with their name, their filters and a blank line.
+    hint = ". If the headings come further down in the file, delete the lines above them" if len(header) <= 2 else ""
     raise PresetError(
         f"{file_name}: its columns ({', '.join(header)[:300]}) fit no shape of preset {preset.name!r} "
-        f"for {wanted}; {reason}"
+        f"for {wanted}; {reason}{hint}"
     )

@@ -386,3 +386,19 @@ def test_two_moodles_may_write_the_same_and_both_are_kept(company: Engine) -> No
     elsewhere = {**step.params, "site": "https://other.example.com"}
     import_people(company, SAMPLES / "moodle-logs" / "users.csv", preset="moodle-logs", params=elsewhere, now=NOW)
     assert replace(step, params=elsewhere).run(company).new == step.new
+
+
+def test_a_report_that_begins_with_its_name_says_what_to_do(small_company: Engine, tmp_path: Path) -> None:
+    step = the_last(small_company, "cornerstone")
+    titled = written([["Transcript report"], ["Run at", "3 March"], *table_of(step)], tmp_path / "titled.csv")
+    with pytest.raises(PresetError, match="delete the lines above them"):
+        step.run(small_company, path=titled)
+
+
+def test_a_training_that_was_taken_again_is_refused_and_not_mixed_up(company: Engine, tmp_path: Path) -> None:
+    step = the_last(company, "cornerstone")
+    table = table_of(step)
+    again = with_cells(table, 1, Transcript_Completed_Date="1/9/2026 8:00 AM", Transcript_Score="95")[1]
+    report = step.run(company, path=written([*table, again], tmp_path / "again.csv"))
+    assert (report.new, report.reasons) == (step.new, {"repeated_key": 1})
+    assert quarantined(company) == [(len(table) + 1, "learner", "repeated_key")]
