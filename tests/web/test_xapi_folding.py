@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Event
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from tests.web.sending import (
     a_player,
     said,
 )
-from web.folding import Folding
+from web.folding import REST, Folding
 
 
 @pytest.fixture
@@ -58,25 +60,47 @@ def test_statements_of_somebody_who_becomes_known_later_count_then(place: Place,
     assert (run.rows_in, run.accepted, run.rejected) == (5, 3, 2)
 
 
-def test_a_statement_moves_its_learner_in_the_background(place: Place, player: Player) -> None:
-    folded = Event()
+@pytest.fixture
+def folding(place: Place) -> Iterator[Folding]:
+    """The app folds as it does when it is served, with its own rests."""
     home = Installation(settings=place.settings, engine=place.engine, links=place.signer, adapters={})
-
-    def fold(at: Any) -> None:
-        fold_news(at)
-        folded.set()
-
-    folding = Folding(fold, rest=0.01)
+    folding = Folding(fold_news)
     place.client.app.state.folding = folding  # type: ignore[attr-defined]
     with installed(home):
-        player.post(said(verb="completed", timestamp=NOW.isoformat()))
-        assert folded.wait(20)
+        yield folding
         folding.close()
+
+
+def shown(place: Place) -> str:
+    """What Ada sees on her page."""
+    return str(place.client.get(place.landing(item_id=None), follow_redirects=True).text)
+
+
+def state_of(place: Place) -> str | None:
+    """Where Ada stands in the campaign."""
+    with reading(place.engine) as connection:
+        return connection.scalar(select(lifecycle.c.state))
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_statement_moves_its_learner_and_shows_on_their_page_within_a_minute(
+    place: Place, player: Player, folding: Folding, is_first: bool
+) -> None:
+    if not is_first:  # a fold has just begun, so that the next one waits for its rest
+        player.post(said(9, object={"id": "https://courses.example/else"}))
+    assert '"/me/start/1"' in shown(place)
+    began = monotonic()
+    assert player.post(said(verb="completed", timestamp=NOW.isoformat())).status_code == 200
+    while state_of(place) != "active":
+        assert monotonic() - began < 6 * REST, "half a minute"
+        sleep(0.05)
+    page = shown(place)
+    assert '"/me/start/1"' not in page
+    assert "Saying no kindly" in page  # among what is done
+    folding.close()
     with reading(place.engine) as connection:
         assert connection.scalar(select(progress.c.status).where(progress.c.item_id == 1)) == "completed"
-        assert connection.scalar(select(lifecycle.c.state)) == "active"
-    with installed(home):
-        assert fold_news(NOW) == {"spring": {}}
+    assert fold_news(NOW) == {"spring": {}}
 
 
 def test_folds_coalesce_and_the_last_news_is_never_left_out() -> None:
