@@ -60,7 +60,7 @@ def test_dispatch_says_what_it_would_send(launched: Command, ledger: Engine) -> 
     assert _states(ledger) == before
 
 
-@pytest.mark.parametrize("stage", ["onboarding", "recommendations", "reengagement"])
+@pytest.mark.parametrize("stage", ["onboarding", "recommendations", "reengagement", "habit"])
 def test_a_stage_without_waves_that_day_says_so(launched: Command, stage: str) -> None:
     said = launched("run", stage, CAMPAIGN, "--as-of", "2026-06-01T05:05+02:00")
     assert said.code == 0
