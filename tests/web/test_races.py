@@ -141,7 +141,7 @@ def _races(engine: Engine, number: int) -> None:
     assert {row.learner_id for row in rows if row.state == "skipped"} == set(people) - got
     by_moment = Counter((race.moments[each], each in got) for each in people)
     assert not by_moment[Step.INTENDED.value, False]  # it was decided: the word counts from the next message on
-    assert by_moment["writing", False], "no request was ever in time: nothing met"
+    assert set() < got < set(people), "one of the two always won: nothing met"
 
     # Whoever unsubscribed, in time or not, is sent nothing more.
     again = Sink()
