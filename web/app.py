@@ -27,6 +27,7 @@ from web import (
     account,
     branding,
     choices,
+    description,
     fresh,
     hooks,
     landing,
@@ -76,6 +77,7 @@ _ROUTES = (
     scim,
     hooks,
     callback_routes,
+    description,
 )
 
 

@@ -87,7 +87,6 @@ def test_all_that_is_not_there_looks_the_same(place: Place) -> None:
             place.unsubscribe(who=99),
             place.preferences(who=99),
             "/docs",
-            "/openapi.json",
         )
     }
     assert len(pages) == 1

@@ -1,0 +1,1 @@
+"""Everything the app can be asked, asked well and asked badly."""
