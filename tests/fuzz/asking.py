@@ -78,7 +78,8 @@ class Asker:
         """
         schema = schemathesis.openapi.from_dict(description())
         for found in schema.get_all_operations():
-            operation = found.ok()
+            operation: Any = found
+            operation = operation.ok()
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
                 try:
                     self._ask(operation.as_strategy(generation_mode=mode), times)
@@ -92,12 +93,12 @@ class Asker:
             phases=[Phase.generate],
         )  # fmt: skip
         @given(strategy)
-        def ask(case: Case) -> None:
+        def ask(case: Case[Any]) -> None:
             self._one(case)
 
         ask()
 
-    def _one(self, case: Case) -> None:
+    def _one(self, case: Case[Any]) -> None:
         """One request, and what is right about it: who asks, and mostly the token."""
         if "token" in case.path_parameters and self._choose.random() < 0.8:
             case.path_parameters["token"] = self._token(case.path)
