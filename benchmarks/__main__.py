@@ -22,7 +22,7 @@ from benchmarks.measuring import measure
 from benchmarks.population import populate
 from tests import postgres
 
-NAMES = ("planning", "importing", "delivery", "channels", "orchestration", "memory")
+NAMES = ("planning", "importing", "delivery", "channels", "pages", "orchestration", "memory")
 #: As a server of this size would be set up; everything is as durable as by default.
 SERVER = {
     "fsync": "on",
@@ -35,6 +35,7 @@ SERVER = {
     "checkpoint_timeout": "15min",
 }
 _MB = 2**20
+_PAGES = {"empty": "an empty route", "my_page": "my page", "click": "a click"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Plan:
         workers: how many share it.
         rates: a provider's messages per second, where it is the provider that takes the time.
         records, people: of an import run.
+        visitors: learners who look at their pages.
     """
 
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
@@ -59,6 +61,7 @@ class Plan:
     rates: tuple[int, ...] = (600,)
     records: int = 200_000
     people: int = 100_000
+    visitors: int = 20_000
     runs: int = 3
     is_whole: bool = True
 
@@ -72,6 +75,7 @@ QUICK = Plan(
     rates=(),
     records=20_000,
     people=10_000,
+    visitors=2_000,
     is_whole=False,
 )
 
@@ -155,6 +159,22 @@ class Bench:
             done = measure(f"channels-{peer}", url="", size=0, runs=self._plan.runs)
             value, each = rates(done.counts["messages"], done.seconds)
             yield Figure(name, done.counts["messages"], value, "messages/s", each, note="no ledger, same sink")
+
+    def pages(self) -> Iterator[Figure]:
+        """Pages per second under 200 clients, and the slowest hundredth, beside an empty route."""
+        size = self._plan.visitors
+        with self._organisation(size) as url:
+            done = {kind: measure(f"pages-{kind}", url=url, size=size, runs=self._plan.runs) for kind in _PAGES}
+        base, _ = rates(1, done["empty"].seconds)
+        for kind, name in _PAGES.items():
+            value, each = rates(1, done[kind].seconds)
+            more = done[kind].more
+            note = f"half are answered in {more['median']:.0f} ms, 99 % in {more['p99']:.0f} ms"
+            yield Figure(name, done[kind].counts["requests"], value, "requests/s", each, note=note)
+            if kind != "empty":
+                yield Figure(f"{name}: ratio", size, 100 * value / base, "%", note="of the empty route's requests/s")
+                slow = more["p99"] / done["empty"].more["p99"]
+                yield Figure(f"{name}: slowest hundredth", size, slow, "×", note="as long as the empty route's")
 
     def _pace(self, url: str) -> Iterator[Figure]:
         whole = self._plan.is_whole

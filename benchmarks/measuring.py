@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 
 from benchmarks.figures import Measured
 
@@ -55,6 +56,10 @@ def _measures(name: str) -> Callable[[str, int, int], Measured]:
 
         workers, _, rate = name.removeprefix("orchestration-").partition("@")
         return orchestration.measure(int(workers), per_second=float(rate or 0))
+    if name.startswith("pages-"):
+        from benchmarks import pages
+
+        return partial(pages.measure, name.removeprefix("pages-"))
     if name.startswith("channels-"):
         from benchmarks import channels
 
