@@ -200,6 +200,19 @@ def database_now(connection: Connection) -> datetime:
     return connection.execute(select(func.clock_timestamp(type_=UtcDateTime))).scalar_one()
 
 
+def one_after_another(connection: Connection, what: str) -> None:
+    """Wait until no other transaction does ``what``; from here to its end this one alone does.
+
+    For decisions that count what others decide and so lock no row of their own. What was committed meanwhile is seen by
+    the statements that follow. On SQLite whoever writes is alone already.
+
+    Args:
+        what: the same words wherever it is done.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
+
+
 class days_after(FunctionElement[datetime]):  # noqa: N801  # reads like the SQL function it stands for
     """``days_after(instant, days)``: the instant so many days of 24 hours later; both may be columns.
 

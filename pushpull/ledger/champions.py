@@ -38,7 +38,7 @@ from sqlalchemy import (
     select,
 )
 
-from pushpull.db import insert_into
+from pushpull.db import insert_into, one_after_another
 from pushpull.learners.consent import blocked_channels
 from pushpull.learners.deeds import points
 from pushpull.learners.segments import compile_segment
@@ -168,6 +168,14 @@ def choose(found: Sequence[Candidate], *, places: int) -> tuple[Candidate, ...]:
 def nominees(connection: Connection, rules: Terms) -> list[int]:
     """Ids of the learners that a wave invites."""
     return [each.learner_id for each in candidates(connection, rules) if each.why_not is None]
+
+
+def invite_alone(connection: Connection) -> None:
+    """Let nobody else invite anybody until this transaction ends.
+
+    Two waves planned at once would each count the places the other fills, and two campaigns ask the same person twice.
+    """
+    one_after_another(connection, "champions are invited")
 
 
 def may_be_invited(rules: Terms) -> ColumnElement[bool]:

@@ -28,7 +28,7 @@ from pushpull.learners.tables import learner
 from pushpull.ledger.approvals import approvers_needed
 from pushpull.ledger.audience import membership
 from pushpull.ledger.campaigns import campaign_id_of, hold_wave
-from pushpull.ledger.champions import note_invited
+from pushpull.ledger.champions import invite_alone, note_invited
 from pushpull.ledger.eligibility import planned_rows
 from pushpull.ledger.picks import pick_items
 from pushpull.ledger.specs import WaveSpec
@@ -240,6 +240,8 @@ def write_rows(
     Returns:
         How many rows were new.
     """
+    if rules.spec.champions:  # before anything is counted: places, and who was asked lately, by any campaign
+        invite_alone(connection)
     kinds = spread(connection, hours=rules.spec.prefer_learner_hour)
     members = membership(connection, rules) if only is None else only
     decided = planned_rows(connection, rules, kinds).where(members).subquery("decided")
