@@ -16,6 +16,7 @@ from tasks.callbacks import fold_callbacks
 from tasks.cards import close_cards
 from tasks.clicks import fold_clicks
 from tasks.deliver import close_waves
+from tasks.ingest import count_early
 from tasks.letters import send_letters
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import refresh_pages, report_changes
@@ -48,6 +49,7 @@ async def sync(
         return {}
     fold_callbacks(now)
     fold_clicks(now)
+    count_early(now)
     fold_progress(now)
     reap_silent()
     settle_uncertain(now)

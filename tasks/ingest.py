@@ -8,6 +8,14 @@ from pushpull.db import writing
 from pushpull.importers.xapi.receiving import replay_unknown
 from tasks.installation import installation
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
+from tasks.step import step
+
+
+@step("count what came too early")
+def count_early(as_of: datetime) -> None:
+    """Count statements about people or items that were not known when they came, and are by now."""
+    with writing(installation().engine) as connection:
+        replay_unknown(connection, now=as_of)
 
 
 def fold_news(as_of: datetime) -> dict[str, dict[str, int]]:
@@ -21,7 +29,6 @@ def fold_news(as_of: datetime) -> dict[str, dict[str, int]]:
     Returns:
         Learners moved from state to state, by campaign.
     """
-    with writing(installation().engine) as connection:
-        replay_unknown(connection, now=as_of)
+    count_early(as_of)
     fold_progress(as_of)
     return {campaign: move_lifecycles(campaign, as_of) for campaign in known_campaigns()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from threading import Event
 from time import monotonic, sleep
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from flows.sync import sync
 from pushpull.db import reading, writing
 from pushpull.importers.tables import import_run, quarantine
 from pushpull.importers.xapi.receiving import replay_unknown
@@ -69,6 +71,19 @@ def folding(place: Place) -> Iterator[Folding]:
     with installed(home):
         yield folding
         folding.close()
+
+
+def test_the_nightly_sync_counts_them_too(place: Place, player: Player) -> None:
+    eva = {"mbox": "mailto:eva@example.org"}
+    player.post([said(1, actor=eva)])
+    with writing(place.engine) as connection:
+        new = {"external_id": "p-2", "draw": 1, "created_at": NOW, "updated_at": NOW}
+        connection.execute(insert(learner).values(id=2, **new))
+        connection.execute(insert(learner_identity).values(kind="mbox", value=eva["mbox"], learner_id=2))
+    with installed(Installation(settings=place.settings, engine=place.engine, links=place.signer, adapters={})):
+        asyncio.run(sync.fn(as_of=NOW.isoformat()))
+    with reading(place.engine) as connection:
+        assert connection.scalars(select(activity.c.learner_id)).all() == [2]
 
 
 def shown(place: Place) -> str:
