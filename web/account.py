@@ -21,11 +21,11 @@ from pushpull.ledger.erased import is_erased, peppers_of
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.vocabulary import FetchKind
 from pushpull.personal import PersonalData, Shelf, data_of, erase
-from web.forms import Fields, read_form
+from web.forms import Fields
 from web.openings import keep_opening
 from web.pages import page
 from web.phrases import Phrases, phrases_in
-from web.session import NotFromHereError, end, is_from_here
+from web.session import end, link_form_of
 from web.site import claims_of, now, site_of
 from web.words import LANGUAGES, Words, spoken_in, words_for
 
@@ -71,7 +71,7 @@ def download(request: Request) -> Response:
 def confirm(request: Request) -> Response:
     """The page that asks whether to erase everything."""
     owner, _ = _opened(request)
-    return owner.page("erase", is_wrong=False, typed="")
+    return _question(request, owner)
 
 
 async def carry_out(request: Request) -> Response:
@@ -79,9 +79,7 @@ async def carry_out(request: Request) -> Response:
     claims, has_expired = claims_of(request, Purpose.ACCOUNT)
     if has_expired:
         raise HTTPException(404)
-    if not is_from_here(request):
-        raise NotFromHereError
-    return await run_in_threadpool(_carry_out, request, claims, await read_form(request))
+    return await run_in_threadpool(_carry_out, request, claims, await link_form_of(request))
 
 
 router.add_route("/a/{token}", show, methods=["GET"])
@@ -111,13 +109,19 @@ class _Owner:
         )
 
 
+def _question(request: Request, owner: _Owner, *, typed: str = "", is_wrong: bool = False) -> Response:
+    form_token = site_of(request).signer.form_token(owner.token)
+    status = 422 if is_wrong else 200
+    return owner.page("erase", status=status, is_wrong=is_wrong, typed=typed, form_token=form_token)
+
+
 def _carry_out(request: Request, claims: Claims, fields: Fields) -> Response:
     site = site_of(request)
     typed = (fields.get("word") or [""])[0]
     with writing(site.engine) as connection:
         owner = _owner(request, connection, claims)
         if typed.strip().strip("„“”\"'«»").strip().casefold() not in _WORDS:
-            return owner.page("erase", status=422, is_wrong=True, typed=typed[:50])
+            return _question(request, owner, typed=typed[:50], is_wrong=True)
         erase(
             connection,
             claims.learner_id,

@@ -19,9 +19,8 @@ from pushpull.ledger.letters import ask
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.vocabulary import LetterKind
 from web.branding import brand_of
-from web.forms import read_form
 from web.pages import page
-from web.session import FORM_TOKEN, NotFromHereError, is_from_here
+from web.session import link_form_of
 from web.site import claims_of, now, site_of
 from web.targets import is_safe_target
 from web.words import words_for
@@ -51,12 +50,9 @@ def expired_page(request: Request, connection: Connection, claims: Claims) -> Re
 async def ask_for_a_fresh_link(request: Request) -> Response:
     """The button of that page. Asking again within ten minutes sends nothing, and looks the same."""
     claims, _ = claims_of(request, Purpose.LANDING)
-    token, signer = request.path_params["token"], site_of(request).signer
-    given = (await read_form(request)).get(FORM_TOKEN, [""])
-    if not is_from_here(request) or len(given) != 1 or not signer.is_form_token(token, given[0]):
-        raise NotFromHereError
+    await link_form_of(request)
     await run_in_threadpool(_ask, request, claims)
-    return RedirectResponse(f"/l/{token}/fresh", status_code=303, background=sending(request))
+    return RedirectResponse(f"/l/{request.path_params['token']}/fresh", status_code=303, background=sending(request))
 
 
 def on_its_way(request: Request) -> Response:

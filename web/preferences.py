@@ -12,11 +12,11 @@ from pushpull.db import writing
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.preferences import Preferences, preferences
 from pushpull.ledger.vocabulary import FetchKind
-from web.forms import Fields, read_form
+from web.forms import Fields
 from web.openings import keep_opening
 from web.pages import page
-from web.session import is_from_here
-from web.site import Site, claims_of, now, site_of
+from web.session import link_form_of
+from web.site import claims_of, now, site_of
 from web.switches import set_switches
 from web.words import words_for
 
@@ -30,34 +30,32 @@ def show(request: Request) -> Response:
     if has_expired:
         raise HTTPException(404)
     with writing(site.engine) as connection:
-        answer = _page(preferences(connection, claims.learner_id), is_saved=False)
+        answer = _page(request, preferences(connection, claims.learner_id), is_saved=False)
         keep_opening(request, connection, FetchKind.PREFERENCES, claims)
     return answer
 
 
 async def save(request: Request) -> Response:
     """Set the switches that the page showed."""
-    site = site_of(request)
     claims, has_expired = claims_of(request, Purpose.PREFERENCES)
     if has_expired:
         raise HTTPException(404)
-    if not is_from_here(request):
-        raise HTTPException(403, "Nothing was changed")
-    return await run_in_threadpool(_save, site, claims, await read_form(request))
+    return await run_in_threadpool(_save, request, claims, await link_form_of(request))
 
 
 router.add_route("/p/{token}", show, methods=["GET"])
 router.add_route("/p/{token}", save, methods=["POST"])
 
 
-def _save(site: Site, claims: Claims, fields: Fields) -> Response:
-    with writing(site.engine) as connection:
+def _save(request: Request, claims: Claims, fields: Fields) -> Response:
+    with writing(site_of(request).engine) as connection:
         changed = set_switches(connection, claims.learner_id, fields, at=now())
-    return _page(changed, is_saved=True)
+    return _page(request, changed, is_saved=True)
 
 
-def _page(found: Preferences | None, *, is_saved: bool) -> Response:
+def _page(request: Request, found: Preferences | None, *, is_saved: bool) -> Response:
     if found is None:
         raise HTTPException(404)
-    return page("preferences.html.j2", words=words_for(found.language), found=found, is_saved=is_saved)
-
+    token = site_of(request).signer.form_token(request.path_params["token"])
+    words = words_for(found.language)
+    return page("preferences.html.j2", words=words, found=found, is_saved=is_saved, form_token=token)

@@ -116,13 +116,25 @@ async def form_of(request: Request) -> tuple[Visitor, Fields]:
         NoVisitError: there is no visit, or it is over.
         NotFromHereError: none of our pages showed it to this visitor.
     """
-    visitor, site = visitor_of(request), site_of(request)
+    visitor = visitor_of(request)
+    return visitor, await _sent_with(request, request.cookies.get(cookie_name(site_of(request)), ""))
+
+
+async def link_form_of(request: Request) -> Fields:
+    """The fields of a form on the page of a link, whose token the path repeats.
+
+    Raises:
+        NotFromHereError: the page did not show it.
+    """
+    return await _sent_with(request, request.path_params["token"])
+
+
+async def _sent_with(request: Request, holder: str) -> Fields:
     fields = await read_form(request)
-    token = request.cookies.get(cookie_name(site), "")
     given = fields.get(FORM_TOKEN, [""])
-    if not is_from_here(request) or len(given) != 1 or not site.signer.is_form_token(token, given[0]):
+    if not is_from_here(request) or len(given) != 1 or not site_of(request).signer.is_form_token(holder, given[0]):
         raise NotFromHereError
-    return visitor, fields
+    return fields
 
 
 def is_from_here(request: Request) -> bool:

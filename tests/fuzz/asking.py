@@ -109,9 +109,12 @@ class Asker:
         if area == "xapi":
             headers.setdefault("X-Experience-API-Version", "1.0.3")
         cookies = {"pushpull": self._visit, "pushpull-staff": self._staff}
-        if case.method == "POST" and area in {"me", "s", "moderation", "sign-out"}:
+        if case.method == "POST" and area in {"me", "s", "moderation", "sign-out", "l", "p", "a"}:
             body = case.body if isinstance(case.body, dict) else {}
-            holder = self._visit if area in {"me", "s"} else self._staff
+            if area in {"l", "p", "a"}:
+                holder = str(case.path_parameters["token"])
+            else:
+                holder = self._visit if area in {"me", "s"} else self._staff
             case.body = {**body, "form_token": self.place.signer.form_token(holder)}
             case.media_type = _FORM
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 from sqlalchemy import Engine, insert, select, update
 
 from pushpull.catalogue.tables import item
@@ -40,6 +42,11 @@ class Place:
 
     def preferences(self, who: int = 1) -> str:
         return self.path(self.signer.preferences_url(who))
+
+    def fill_in(self, path: str, fields: Mapping[str, Any], **headers: str) -> Response:
+        """Send the form on the page of a link, as the page shows it: with its token."""
+        shown = self.signer.form_token(path.split("/")[2])
+        return self.client.post(path, data={"form_token": shown, **fields}, headers=headers)
 
     @staticmethod
     def path(url: str) -> str:

@@ -238,7 +238,7 @@ def test_an_old_link_and_one_of_another_kind_open_nothing(place: Place) -> None:
     assert "This link is no longer open" in answer.text
     for path in ("/read", "/erase", "/my-data.json"):
         assert place.client.get(old + path).status_code == 404
-    assert place.client.post(f"{old}/erase", data={"word": "erase"}).status_code == 404
+    assert place.fill_in(f"{old}/erase", {"word": "erase"}).status_code == 404
     for other in (place.landing(), place.preferences(), place.unsubscribe()):
         token = other.rpartition("/")[2]
         assert place.client.get(f"/a/{token}").status_code == 404
@@ -250,7 +250,7 @@ def test_an_old_link_and_one_of_another_kind_open_nothing(place: Place) -> None:
 
 @pytest.mark.parametrize("word", ["", "yes", "erase everything", "ERAS", "löschung", '"><b>'])
 def test_nothing_is_erased_without_the_word(place: Place, word: str) -> None:
-    answer = place.client.post(f"{link(place)}/erase", data={"word": word})
+    answer = place.fill_in(f"{link(place)}/erase", {"word": word})
     assert answer.status_code == 422
     assert 'aria-describedby="wrong"' in answer.text
     assert "Noch ist nichts gelöscht" in answer.text
@@ -260,10 +260,10 @@ def test_nothing_is_erased_without_the_word(place: Place, word: str) -> None:
 
 
 def test_a_form_of_another_site_erases_nothing(place: Place) -> None:
-    evil = place.client.post(
-        f"{link(place)}/erase", data={"word": "löschen"}, headers={"origin": "https://evil.example"}
-    )
-    assert evil.status_code == 403
+    path = f"{link(place)}/erase"
+    assert place.fill_in(path, {"word": "löschen"}, origin="https://evil.example").status_code == 403
+    assert place.client.post(path, data={"word": "löschen"}).status_code == 403
+    assert place.fill_in(path, {"word": "löschen", "form_token": "guessed"}).status_code == 403
     with reading(place.engine) as connection:
         assert connection.scalar(select(learner.c.email)) == "ada@example.org"
 
@@ -275,7 +275,7 @@ def test_erasing_leaves_nothing_of_the_person_and_no_way_back(place: Place, tmp_
     token = re.search(r'name="form_token" value="(.*?)"', shown(place))
     assert token
     landing, preferences = place.landing(), place.preferences()
-    answer = place.client.post(f"{link(place)}/erase", data={"word": " LÖSCHEN "})
+    answer = place.fill_in(f"{link(place)}/erase", {"word": " LÖSCHEN "})
     assert answer.status_code == 303
     assert 'pushpull="";' in answer.headers["set-cookie"]
     done = place.client.get(answer.headers["location"])
@@ -300,9 +300,9 @@ def test_erasing_leaves_nothing_of_the_person_and_no_way_back(place: Place, tmp_
         assert place.client.post(path, data={"form_token": token[1], **fields}).status_code == 401, path
     assert place.client.get(landing).status_code == 404
     assert place.client.get(preferences).status_code == 404
-    assert place.client.post(preferences, data={"action": "stop"}).status_code == 404
+    assert place.fill_in(preferences, {"action": "stop"}).status_code == 404
     assert place.client.get(link(place) + "/my-data.json").status_code == 404
-    assert place.client.post(f"{link(place)}/erase", data={"word": "löschen"}).status_code == 404
+    assert place.fill_in(f"{link(place)}/erase", {"word": "löschen"}).status_code == 404
     assert list(everything(place.engine)) == before
     file = tmp_path / "people.csv"
     file.write_text("external_id,given_name,email\np-1,Ada,\nnew-1,Ada,ada@example.org\n")

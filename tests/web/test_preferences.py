@@ -35,7 +35,7 @@ def test_obligations_have_no_switch(place: Place) -> None:
 
 def test_only_what_changed_is_said(place: Place) -> None:
     path = place.preferences()
-    answer = place.client.post(path, data={"action": "save", "shown": SHOWN, "on": ["teams/learning", "sms/learning"]})
+    answer = place.fill_in(path, {"action": "save", "shown": SHOWN, "on": ["teams/learning", "sms/learning"]})
     assert answer.status_code == 200
     assert "Gespeichert." in answer.text
     assert place.said() == {("email", "learning", False), ("sms", "learning", True)}
@@ -46,32 +46,43 @@ def test_only_what_changed_is_said(place: Place) -> None:
 
 def test_everything_can_be_stopped_and_one_thing_taken_up_again(place: Place) -> None:
     path = place.preferences()
-    assert not any(switches(place.client.post(path, data={"action": "stop"}).text).values())
+    assert not any(switches(place.fill_in(path, {"action": "stop"}).text).values())
     assert place.said() == {("*", "*", False)}
-    again = place.client.post(path, data={"action": "save", "shown": SHOWN, "on": ["teams/learning"]})
+    again = place.fill_in(path, {"action": "save", "shown": SHOWN, "on": ["teams/learning"]})
     assert switches(again.text) == {"email/learning": False, "teams/learning": True, "sms/learning": False}
 
 
 def test_saving_twice_says_nothing_new(place: Place) -> None:
     for _ in range(2):
-        place.client.post(place.preferences(), data={"action": "save", "shown": SHOWN, "on": []})
+        place.fill_in(place.preferences(), {"action": "save", "shown": SHOWN, "on": []})
     assert place.said() == {("email", "learning", False), ("teams", "learning", False)}
 
 
 def test_switches_that_no_page_showed_are_left_alone(place: Place) -> None:
     strange = ["slack/learning", "email/unheard-of", "fax/learning", "*/*", "email/", "/", ""]
-    answer = place.client.post(place.preferences(), data={"action": "save", "shown": strange, "on": []})
+    answer = place.fill_in(place.preferences(), {"action": "save", "shown": strange, "on": []})
     assert answer.status_code == 200
     assert place.said() == set()
 
 
 def test_a_form_of_another_site_changes_nothing(place: Place) -> None:
     data = {"action": "stop"}
-    evil = place.client.post(place.preferences(), data=data, headers={"origin": "https://evil.example"})
+    evil = place.fill_in(place.preferences(), data, origin="https://evil.example")
     assert evil.status_code == 403
     assert place.said() == set()
     for origin in ("null", BASE):
-        assert place.client.post(place.preferences(), data=data, headers={"origin": origin}).status_code == 200
+        assert place.fill_in(place.preferences(), data, origin=origin).status_code == 200
+
+
+def test_a_form_without_the_pages_own_token_changes_nothing(place: Place) -> None:
+    path = place.preferences()
+    shown = re.findall(r'name="form_token" value="([^"]+)"', place.client.get(path).text)
+    assert shown == [place.signer.form_token(path.removeprefix("/p/"))]
+    someone_elses = place.signer.form_token(place.preferences(who=2).removeprefix("/p/"))
+    for token in ({}, {"form_token": ""}, {"form_token": someone_elses}, {"form_token": [*shown, *shown]}):
+        assert place.client.post(path, data={"action": "stop", **token}).status_code == 403
+    assert place.said() == set()
+    assert place.client.post(path, data={"action": "stop", "form_token": shown}).status_code == 200
 
 
 def test_a_learner_without_addresses_has_nothing_to_choose(place: Place) -> None:
