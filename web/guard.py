@@ -1,4 +1,4 @@
-"""What holds for every answer: security headers, a cap on what is read, nothing stored on the way."""
+"""What holds for every answer: security headers, caps on what is read, nothing stored on the way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Longest request body, in bytes.
 BODY_CAP = 1_000_000
+#: Longest path, in characters: our longest token has 512. Numbers in paths stay short enough to be read as numbers.
+PATH_CAP = 2_000
 
 #: Pages need their own style sheet and forms that post back; nothing else.
 PAGE_POLICY = (
@@ -27,7 +29,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Middleware that adds the headers a route did not set, and ends requests whose body is too long."""
+    """Middleware that adds the headers a route did not set, and ends requests whose path or body is too long."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,6 +60,10 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        if len(scope["path"]) > PATH_CAP:
+            await guarded({"type": "http.response.start", "status": 414, "headers": []})
+            await guarded({"type": "http.response.body", "body": b""})
+            return
         try:
             if _declared_length(scope) > BODY_CAP:
                 raise _TooLong
