@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from playwright.sync_api import Browser
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
-from pushpull.db import reading, writing
+from pushpull.db import reading
 from pushpull.learners.tables import learner
-from pushpull.ledger.tables import delivery, wave
-from pushpull.ledger.vocabulary import DeliveryState
 from tests.browser.place import Place, open_place
+from tests.browser.staff import be, everything_arrived, manager_of_most
 from tests.browser.walking import Device, walking
-from tests.standin.issuer import CLIENT, SECRET, Issuer, Person
+from tests.standin.issuer import CLIENT, SECRET, Issuer
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +28,14 @@ def company(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterato
     more = {"oidc_issuer": issuer.url, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
     groups = {"oidc_sponsor_group": "sponsors", "oidc_ops_group": "ops"}
     with open_place(tmp_path_factory.mktemp("company"), **more, **groups) as opened:
-        _everything_arrived(opened)
+        everything_arrived(opened)
         yield opened
-
-
-def be(issuer: Issuer, email: str, *groups: str) -> None:
-    """From now on, this is who signs in."""
-    issuer.people[:] = [
-        Person(email, {"email": email, "email_verified": True, "name": "Robin", "groups": list(groups)})
-    ]
 
 
 def test_a_manager_sees_their_team_and_no_names(
     a_browser: Browser, company: Place, issuer: Issuer, device: Device
 ) -> None:
-    be(issuer, *_a_manager(company))
+    be(issuer, *manager_of_most(company))
     with walking(a_browser, company, device) as somebody:
         somebody.open("/team")
         assert somebody.path() == "/team"
@@ -72,32 +63,6 @@ def test_ops_look_after_reviews(a_browser: Browser, company: Place, issuer: Issu
     with walking(a_browser, company, device) as somebody:
         somebody.open("/moderation")
         assert "Waiting for you" in somebody.says()
-
-
-def _everything_arrived(place: Place) -> None:
-    """What was planned is with the learners since Monday of last week: figures are of whole weeks."""
-    now = datetime.now(UTC)
-    monday = datetime.combine(now.date() - timedelta(days=now.weekday() + 7), time(10), tzinfo=UTC)
-    with writing(place.engine) as connection:
-        connection.execute(update(wave).values(planned_as_of=monday))
-        connection.execute(
-            update(delivery)
-            .where(delivery.c.channel.is_not(None))
-            .values(state=DeliveryState.DELIVERED.value, due_at=monday, settled_at=monday)
-        )
-
-
-def _a_manager(place: Place) -> tuple[str]:
-    """The address of whoever has the largest team."""
-    with reading(place.engine) as connection:
-        boss = connection.execute(
-            select(learner.c.manager_external_id)
-            .where(learner.c.manager_external_id.is_not(None))
-            .group_by(learner.c.manager_external_id)
-            .order_by(func.count().desc(), learner.c.manager_external_id)
-            .limit(1)
-        ).scalar_one()
-        return (connection.execute(select(learner.c.email).where(learner.c.external_id == boss)).scalar_one(),)
 
 
 def _names(place: Place) -> set[str]:
