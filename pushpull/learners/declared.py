@@ -8,7 +8,7 @@ back when the learner withdraws their word. What learners decide (pauses, daily 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,8 +24,6 @@ from pushpull.learners.vocabulary import FactKind, FactSource
 LONGEST: Final[Mapping[FactKind, int]] = {FactKind.GOAL: 200, FactKind.WHY: 400}
 #: How many goals somebody may have at once.
 MOST_GOALS: Final = 5
-
-_RANK: Final = {source.value: rank for rank, source in enumerate(FactSource)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +61,6 @@ def facts_of(connection: Connection, learner_id: int) -> tuple[Fact, ...]:
     return tuple(
         Fact(FactKind(row.kind), row.value, FactSource(row.source), row.confidence, row.recorded_at) for row in rows
     )
-
-
-def effective(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """The facts that count: of each kind, those of its best source alone."""
-    known = tuple(facts)
-    best = {
-        kind: min(_RANK[each.source.value] for each in known if each.kind is kind)
-        for kind in {each.kind for each in known}
-    }
-    return tuple(each for each in known if _RANK[each.source.value] == best[each.kind])
 
 
 def declared(connection: Connection, learner_id: int, kind: FactKind) -> tuple[str, ...]:

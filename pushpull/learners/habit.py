@@ -10,12 +10,13 @@ Opening something without staying any known time is not learning, and what a sys
 doing (:mod:`pushpull.learners.verbs`). Rest days and pauses are never missed, and rest is no reason not to learn: a
 rest day with two minutes is met.
 
-What lives here is the arithmetic of days, and the same rule as SQL for many learners at once.
+What lives here is the arithmetic of days; the same rule as SQL, for all who may be nudged, is in
+:mod:`pushpull.ledger.habit`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -23,11 +24,9 @@ from functools import cache, lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, String, and_, bindparam, column, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
 
-from pushpull.db import UtcDateTime, table_of
-from pushpull.learners.lists import in_ids
-from pushpull.learners.tables import activity, learner
+from pushpull.learners.tables import activity
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS, OPENING_VERBS
 
 #: The daily goal, in minutes: for everybody, on every day, after anything.
@@ -205,60 +204,6 @@ def _learned() -> Select[Any]:
         )
         .order_by(activity.c.occurred_at)
     )
-
-
-def today_by_zone(zones: Collection[str], *, now: datetime, default: str) -> CTE:
-    """``today(zone, starts_at, ends_at)``: the local day that ``now`` is in, for each zone as learners have it.
-
-    Args:
-        zones: as stored; ``""``, which stands for unknown, is always added.
-        default: the organisation's zone, for unknown ones.
-    """
-    columns = [column("zone", String), column("starts_at", UtcDateTime()), column("ends_at", UtcDateTime())]
-    rows = [(zone, *day_of(now, zone if is_zone(zone) else default)) for zone in sorted({*zones, ""})]
-    return table_of("today", columns, rows)
-
-
-def has_met_goal(today: CTE, *, now: datetime) -> ColumnElement[bool]:
-    """Whether a row of ``learner`` has met the goal on the day that it is for them.
-
-    Args:
-        today: of :func:`today_by_zone`.
-        now: the same instant; what is recorded for later does not count yet.
-    """
-    return (
-        select(activity.c.learner_id)
-        .select_from(activity)
-        .join(
-            today,
-            and_(activity.c.occurred_at >= today.c.starts_at, activity.c.occurred_at < today.c.ends_at),
-        )
-        .where(
-            activity.c.learner_id == learner.c.id,
-            today.c.zone == func.coalesce(learner.c.timezone, ""),
-            activity.c.occurred_at <= now,
-            is_learning(),
-        )
-        .group_by(activity.c.learner_id)
-        .having(or_(func.sum(activity.c.minutes) >= TWO_MINUTES, func.count() > func.count(activity.c.minutes)))
-        .correlate(learner)
-        .exists()
-    )
-
-
-def met_goal_today(
-    connection: Connection, learner_ids: Sequence[int], *, now: datetime, default_zone: str
-) -> frozenset[int]:
-    """Who of these learners has met the goal on the day that it is for them; two statements for any number of them.
-
-    Args:
-        now: aware.
-        default_zone: the organisation's, for learners whose zone is unknown.
-    """
-    among = in_ids(learner.c.id, learner_ids)
-    zones = connection.execute(select(func.coalesce(learner.c.timezone, "")).where(among).distinct()).scalars().all()
-    today = today_by_zone(zones, now=now, default=default_zone)
-    return frozenset(connection.execute(select(learner.c.id).where(among, has_met_goal(today, now=now))).scalars())
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -116,17 +116,6 @@ def follow(connection: Connection, share_id: int, learner_id: int, *, at: dateti
     return Came.QUEUED
 
 
-def credit_of(connection: Connection, learner_id: int) -> int:
-    """How many colleagues used something after they came to it by the learner's links. Not for pages: a count of one
-    would tell what one colleague did."""
-    used = (
-        select(func.count(referral.c.learner_id.distinct()))
-        .select_from(referral.join(share, share.c.id == referral.c.share_id))
-        .where(share.c.learner_id == learner_id, is_credited())
-    )
-    return int(connection.execute(used).scalar_one())
-
-
 def is_credited() -> ColumnElement[bool]:
     """Whether a row of ``referral``, joined to its ``share``, counts: who came used the item since."""
     was_there = exists().where(

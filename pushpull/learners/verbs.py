@@ -51,8 +51,3 @@ GRANTED_VERBS: tuple[str, ...] = ("satisfied", "waived")
 
 #: Verbs that do not show that the learner was active.
 NOT_ACTIVE_VERBS: tuple[str, ...] = (*ADMINISTRATIVE_VERBS, *GRANTED_VERBS)
-
-
-def is_active(verb: str) -> bool:
-    """Whether a record with this verb shows that the learner was there."""
-    return verb not in NOT_ACTIVE_VERBS

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, insert, select
 from pushpull.db import reading, writing
 from pushpull.importers.tabular import import_people
 from pushpull.learners.consent import UnknownLearner
-from pushpull.learners.declared import as_typed, declare, declared, effective, facts_of, why_of, withdraw
-from pushpull.learners.tables import learner, profile_fact
-from pushpull.learners.vocabulary import FactKind, FactSource
+from pushpull.learners.declared import as_typed, declare, declared, facts_of, why_of, withdraw
+from pushpull.learners.tables import learner
+from pushpull.learners.vocabulary import FactKind
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LATER = NOW + timedelta(days=40)
@@ -74,22 +74,6 @@ def test_a_new_word_takes_the_place_of_the_former_one(engine: Engine, ada: int) 
     with reading(engine) as connection:
         facts = {each.value: each.recorded_at for each in facts_of(connection, ada)}
     assert facts == {"Read balance sheets": NOW, "Rest": LATER}  # what was said before keeps its age
-
-
-def test_what_is_declared_beats_hr_and_hr_beats_what_was_learned(engine: Engine, ada: int) -> None:
-    rows = [("hr", "Lead"), ("learned", "Cook"), ("learned", "Paint")]
-    with writing(engine) as connection:
-        connection.execute(
-            insert(profile_fact),
-            [
-                {"learner_id": 1, "kind": "goal", "value": value, "source": source, "recorded_at": NOW}
-                for source, value in rows
-            ],
-        )
-        assert [each.value for each in effective(facts_of(connection, ada))] == ["Lead"]
-        declare(connection, ada, FactKind.GOAL, ["Paint"], at=LATER)
-        (fact,) = effective(facts_of(connection, ada))
-    assert (fact.value, fact.source, fact.confidence, fact.recorded_at) == ("Paint", FactSource.DECLARED, 1.0, LATER)
 
 
 def test_a_declared_language_survives_imports_and_hr_comes_back_when_it_is_withdrawn(

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine
 
 from pushpull.db import writing
 from pushpull.learners import habit
@@ -21,11 +20,9 @@ from pushpull.learners.habit import (
     Week,
     day_of,
     learned_between,
-    met_goal_today,
     week,
     week_of,
 )
-from pushpull.learners.tables import activity, learner
 from pushpull.learners.verbs import GRANTED_VERBS
 from tests.learners.population import a_learner, an_activity, an_item
 
@@ -173,54 +170,3 @@ def test_only_learning_is_read(engine: Engine) -> None:
         an_activity(conn, ada, "progressed", NOW + DAY, item_id=course, minutes=2)
         found = learned_between(conn, ada, NOW, NOW + DAY)
     assert found == (Learned(NOW + MINUTE, 1.5), Learned(NOW + 2 * MINUTE, None))
-
-
-def test_todays_goal_is_that_of_each_learners_own_day(engine: Engine) -> None:
-    now = datetime(2026, 1, 14, 1, tzinfo=UTC)  # still Tuesday evening in Toronto
-    with writing(engine) as conn:
-        berlin = a_learner(conn, "berlin", timezone="Europe/Berlin")
-        toronto = a_learner(conn, "toronto", timezone="America/Toronto")
-        nowhere = a_learner(conn, "nowhere")
-        idle = a_learner(conn, "idle", timezone="Europe/Berlin")
-        other = a_learner(conn, "other")
-        for who in (berlin, toronto, nowhere, other):
-            an_activity(conn, who, "progressed", now - timedelta(hours=3), minutes=1)
-            an_activity(conn, who, "progressed", now - timedelta(hours=2, minutes=30), minutes=1)
-        everybody = [berlin, toronto, nowhere, idle]
-        assert met_goal_today(conn, everybody, now=now, default_zone="UTC") == {toronto}
-        assert met_goal_today(conn, everybody, now=now, default_zone="America/Toronto") == {toronto, nowhere}
-        an_activity(conn, idle, "experienced", now)  # nobody knows how long
-        an_activity(conn, berlin, "progressed", now + MINUTE, minutes=20)  # later than now
-        assert met_goal_today(conn, everybody, now=now, default_zone="UTC") == {toronto, idle}
-        assert met_goal_today(conn, [], now=now, default_zone="UTC") == frozenset()
-
-
-records = st.lists(
-    st.tuples(
-        st.sampled_from(["progressed", "launched", "satisfied", "failed"]),
-        st.integers(0, 60 * 60),  # minutes before now
-        st.none() | st.sampled_from([0.0, 0.5, 1.0, 2.0, 7.0]),
-        st.booleans(),
-    ),
-    max_size=6,
-)
-
-
-@given(st.lists(st.tuples(st.sampled_from(ZONES), records), min_size=1, max_size=4), instants)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_database_says_of_today_what_the_page_says(
-    engine: Engine, people: list[tuple[str, list[tuple[Any, ...]]]], now: datetime
-) -> None:
-    with writing(engine) as conn:
-        conn.execute(delete(activity))
-        conn.execute(delete(learner))
-        said: dict[int, bool] = {}
-        for number, (zone, done) in enumerate(people):
-            who = a_learner(conn, f"person-{number}", timezone=zone or None)
-            for verb, ago, minutes, is_voided in done:
-                at = now - ago * MINUTE
-                an_activity(conn, who, verb, at, minutes=minutes, voided_at=at if is_voided else None)
-            found = week(learned_between(conn, who, *week_of(now, zone)), now=now, zone=zone)
-            said[who] = found.today.state is DayState.MET
-        met = met_goal_today(conn, list(said), now=now, default_zone="UTC")
-    assert met == {who for who, is_met in said.items() if is_met}

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from pushpull.catalogue.tables import item
 from pushpull.db import writing
-from pushpull.learners.shares import Came, NoSuchShareError, credit_of, follow, make_share, share_of, shared
-from pushpull.learners.tables import activity, learner, queue_place, referral
+from pushpull.learners.shares import Came, NoSuchShareError, follow, is_credited, make_share, share_of, shared
+from pushpull.learners.tables import activity, learner, queue_place, referral, share
 from tests.learners.peers import DAY, NOW, agrees, company, completed, learned
 
 
@@ -67,6 +67,12 @@ def test_what_was_shared_goes_behind_what_the_learner_placed(engine: Engine) -> 
         assert queue(connection, 2) == [3, 2, 1]  # it stays where they put it
 
 
+def credited(connection: Connection, learner_id: int) -> int:
+    """How many colleagues used something after they came to it by the learner's links."""
+    used = select(func.count(referral.c.learner_id.distinct())).join(share, share.c.id == referral.c.share_id)
+    return int(connection.execute(used.where(share.c.learner_id == learner_id, is_credited())).scalar_one())
+
+
 def test_credit_comes_with_use_after_the_link(engine: Engine) -> None:
     with writing(engine) as connection:
         company(connection)
@@ -77,15 +83,15 @@ def test_credit_comes_with_use_after_the_link(engine: Engine) -> None:
         learned(connection, 2, 1, NOW - DAY)  # it came late: they had been there before
         learned(connection, 3, 2, NOW + DAY)  # something else
         learned(connection, 4, 1, NOW + DAY, verb="assigned")
-        assert credit_of(connection, 1) == 0
+        assert credited(connection, 1) == 0
         learned(connection, 2, 1, NOW + DAY)
         learned(connection, 2, 2, NOW + DAY)
-        assert credit_of(connection, 1) == 1  # a colleague counts once
+        assert credited(connection, 1) == 1  # a colleague counts once
         completed(connection, 3, 1, NOW + DAY)
-        assert credit_of(connection, 1) == 2
+        assert credited(connection, 1) == 2
         connection.execute(update(activity).values(voided_at=NOW))
-        assert credit_of(connection, 1) == 1
-        assert credit_of(connection, 2) == 0
+        assert credited(connection, 1) == 1
+        assert credited(connection, 2) == 0
 
 
 def test_a_link_names_only_who_wants_to_be_named(engine: Engine) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from pushpull.db import open_database
+from pushpull.db import open_database, writing
 from tests import postgres
-from tests.ledger.builders import emptied
+from tests.ledger.builders import a_campaign, emptied, item_ids
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +26,10 @@ def postgres_engine(ledger_on_postgres: Engine) -> Iterator[Engine]:
     """An empty, migrated PostgreSQL database; ids go on from test to test."""
     yield ledger_on_postgres
     emptied(ledger_on_postgres)
+
+
+@pytest.fixture
+def course_and_quiz(engine: Engine) -> list[int]:
+    """A campaign with two items; their ids."""
+    with writing(engine) as connection:
+        return item_ids(connection, a_campaign(connection, items=("course", "quiz")))
