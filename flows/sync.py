@@ -1,7 +1,7 @@
 """Sync: bring in what learners did, and move everybody to where they stand.
 
 Activity from a learning record store, where one is named; what providers and our own links tell; then progress,
-lifecycles, the deliveries nobody has heard of, cards that ask for what is done, learners' own entries in their
+ratings, lifecycles, the deliveries nobody has heard of, cards that ask for what is done, learners' own entries in their
 calendars, and letters they asked for.
 """
 
@@ -20,7 +20,7 @@ from tasks.ingest import count_early
 from tasks.letters import send_letters
 from tasks.reconcile import reap_silent, settle_uncertain
 from tasks.report import refresh_pages, report_changes
-from tasks.state import fold_progress, known_campaigns, move_lifecycles
+from tasks.state import fold_progress, fold_ratings, known_campaigns, move_lifecycles
 
 
 @flow(name="sync", flow_run_name="sync", persist_result=False, log_prints=False)
@@ -51,6 +51,7 @@ async def sync(
     fold_clicks(now)
     count_early(now)
     fold_progress(now)
+    fold_ratings(now)
     reap_silent()
     settle_uncertain(now)
     close_waves(now)

@@ -1,4 +1,4 @@
-"""What learners did, folded into where they stand.
+"""What learners did and said, folded into where they stand and how items are rated.
 
 Folds of several processes may meet: a flow's, and the web app's after each piece of news. Each fold waits for the one
 before it, and a cursor passes no activity that is still being written, so that none is ever left out.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from pushpull.db import insert_into, reading, writing
+from pushpull.catalogue.ratings import refresh_ratings
+from pushpull.db import insert_into, one_after_another, reading, writing
 from pushpull.learners.lifecycle import Rules, derive_events, refold
 from pushpull.learners.lists import in_texts
 from pushpull.learners.progress import fold_activity
@@ -28,12 +29,28 @@ from tasks.step import step
 def fold_progress(as_of: datetime) -> None:
     """Bring every learner's progress up to date with their activity."""
     with writing(installation().engine) as connection:
-        _one_at_a_time(connection, "progress")
+        one_after_another(connection, "fold:progress")
         after, before = _cursor(connection, "progress")
         settled = settled_activity(connection)
         last = fold_activity(connection, after_activity_id=after, as_of=as_of, previous_as_of=before)
         # What is not settled is folded again: that changes nothing.
         _keep_cursor(connection, "progress", after if settled is None else max(after, min(last, settled)), as_of)
+
+
+@step("fold ratings")
+def fold_ratings(now: datetime) -> int:
+    """Bring the ratings of reviewed items up to date: a catalogue was imported over them, or somebody was erased.
+
+    A review itself moves its item's rating at once.
+
+    Args:
+        now: UTC.
+
+    Returns:
+        How many moved.
+    """
+    with writing(installation().engine) as connection:
+        return refresh_ratings(connection, now)
 
 
 @step("list campaigns")
@@ -56,7 +73,7 @@ def move_lifecycles(campaign_key: str, as_of: datetime, cohort: Sequence[str] = 
     with writing(installation().engine) as connection:
         campaign_id = campaign_id_of(connection, campaign_key)
         name = f"lifecycle:{campaign_id}"
-        _one_at_a_time(connection, name)
+        one_after_another(connection, f"fold:{name}")
         record_reached(connection, campaign_key, now=as_of)
         after, _ = _cursor(connection, name)
         folded, _ = _cursor(connection, "progress")  # before the events: what comes between them is derived next time
@@ -68,12 +85,6 @@ def move_lifecycles(campaign_key: str, as_of: datetime, cohort: Sequence[str] = 
             chosen = list(ids.scalars())
         moved = refold(connection, campaign_id, as_of=as_of, rules=Rules(), learner_ids=chosen)
     return {f"{old} → {new}": count for (old, new), count in sorted(moved.items())}
-
-
-def _one_at_a_time(connection: Connection, name: str) -> None:
-    """Wait until no other process folds the same, and let none begin before this transaction ends."""
-    if connection.dialect.name == "postgresql":  # on SQLite whoever writes is alone
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"fold:{name}", 0))))
 
 
 def _cursor(connection: Connection, name: str) -> tuple[int, datetime | None]:
