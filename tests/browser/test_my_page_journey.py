@@ -46,6 +46,22 @@ def test_keys_alone_are_enough(a_browser: Browser, place: Place) -> None:
         somebody.tab.get_by_role("heading", name="https://learning.larkfield.example/").wait_for()
 
 
+def test_the_way_about_is_one_line_of_a_phone_in_every_language_and_can_be_touched(
+    a_browser: Browser, place: Place
+) -> None:
+    try:
+        for language, where in (("de", "/me"), ("de", "/me/choices"), ("fr", "/me/peers"), ("es", "/me")):
+            place.speak(language)
+            with walking(a_browser, place, Device("phone", 360, 740)) as somebody:
+                somebody.open(place.landing())
+                somebody.open(where)
+                boxes = [link.bounding_box() for link in somebody.tab.locator("nav a").all()]
+                assert len({box["y"] for box in boxes if box}) == 1, language
+                assert min(box["height"] for box in boxes if box) >= 44
+    finally:
+        place.speak("en")
+
+
 def test_every_language_fits_a_small_phone(a_browser: Browser, place: Place) -> None:
     small = Device("small phone", 320, 640)  # also a desktop at 400 % (WCAG 2.2, 1.4.10)
     try:
