@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from flows.champions import champions
 from flows.dispatch import dispatch
+from flows.habit import habit
 from flows.launch import launch
 from flows.onboarding import onboarding
 from flows.recommendations import recommendations
@@ -24,7 +26,7 @@ from pushpull.ledger import timing
 from pushpull.ledger.due import next_due
 from tasks.installation import Installation
 
-STAGES = (launch, onboarding, recommendations, reengagement)
+STAGES = (launch, onboarding, recommendations, reengagement, habit, champions)
 #: When the stages look for the waves of their day, local in the campaign's zone; as in prefect.yaml.
 _MORNING = time(5, 5)
 #: Learners answer at least this often between two dispatches.
@@ -73,6 +75,8 @@ class Rehearsal:
         await self._run(sync)
         for stage in STAGES:
             await self._run(stage, campaign=self.campaign_key)
+        # Cues may come before the campaign's own day begins: as deployed, these are planned on the day before.
+        await self._run(habit, campaign=self.campaign_key, days_ahead=1)
         await self._run(dispatch)  # where it is later than the hour of a wave already, its messages are due at once
         while (due := self._next_due(before=ends)) is not None:
             if due - self._answered_until >= _ANSWERS_EVERY:
