@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from pushpull.db import reading, writing
@@ -21,6 +22,8 @@ from pushpull.importers.documents import (
     remove_documents,
 )
 from pushpull.importers.xapi import rules
+from pushpull.importers.xapi.facts import identity_of
+from pushpull.ledger.erased import erased_identities, peppers_of
 from web.ingest import json_answer
 from web.xapi_wishes import Answering, Wish, WishRefusedError, http_date, refuse
 
@@ -85,6 +88,7 @@ class Documents:
             refuse("the content type is no media type")
         try:
             with writing(wish.site.engine) as connection:
+                _refuse_erased(connection, wish, place)
                 change(
                     connection,
                     place,
@@ -114,6 +118,13 @@ class Documents:
         if len(document_id) > _LONGEST_ID:
             refuse(f"{self.identifier} is longer than {_LONGEST_ID} characters")
         return document_id
+
+
+def _refuse_erased(connection: Connection, wish: Wish, place: Place) -> None:
+    """Nothing is kept of somebody who was erased."""
+    who = identity_of(place.agent) if place.agent is not None else None
+    if who is not None and erased_identities(connection, [who], peppers_of(wish.site.settings)):
+        raise WishRefusedError(403, "this person was erased and stays so, until they are readmitted here")
 
 
 def _condition(wish: Wish, *, is_needed: bool) -> Condition:

@@ -18,6 +18,7 @@ from pushpull.importers.xapi import rules
 from pushpull.importers.xapi.asking import PAGE, Query, find, find_one
 from pushpull.importers.xapi.multipart import looks_like_multipart, statements_in
 from pushpull.importers.xapi.receiving import StatementConflictError, StatementRefusedError, receive
+from pushpull.ledger.erased import peppers_of
 from web.ingest import Call, json_answer
 from web.xapi_wishes import Wish, WishRefusedError, check_value, http_date, refuse
 
@@ -140,7 +141,13 @@ def _receive(wish: Wish, statements: list[Any]) -> list[str]:
     version = "2.0.0" if wish.is_second else "1.0.0"
     try:
         return receive(
-            wish.site.engine, wish.source.name, statements, authority=authority, now=wish.at, version=version
+            wish.site.engine,
+            wish.source.name,
+            statements,
+            authority=authority,
+            now=wish.at,
+            version=version,
+            peppers=peppers_of(wish.site.settings),
         )
     except StatementRefusedError as refused:
         refuse(str(refused))

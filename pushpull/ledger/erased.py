@@ -7,6 +7,7 @@ here first. Erasing itself lives in :mod:`pushpull.personal`.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, delete, exists, select
 
 from pushpull.db import insert_new
 from pushpull.learners.lists import in_texts
+from pushpull.learners.tables import learner_identity
 from pushpull.ledger.links import hkdf
 from pushpull.ledger.tables import erased_address, erasure
 from pushpull.settings import Settings
@@ -29,6 +31,9 @@ ADDRESSES: Final[Mapping[str, str]] = {
     "teams_id": "teams",
     "slack_id": "slack",
 }
+
+#: What a statement names somebody by: kind and value, as in ``learner_identity``.
+Identity = tuple[str, str]
 
 
 def peppers_of(settings: Settings) -> tuple[bytes, ...]:
@@ -94,6 +99,49 @@ def remember(connection: Connection, person: Mapping[str, object], pepper: bytes
     return insert_new(connection, erased_address, rows)
 
 
+def remember_identities(
+    connection: Connection, person: Mapping[str, object], identities: Iterable[Identity], pepper: bytes, *, at: datetime
+) -> None:
+    """Keep the digests of what statements and accounts name a person by; those that follow from an address included.
+
+    Args:
+        person: their row, while it still says who they are.
+        identities: of ``learner_identity``.
+    """
+    named = {*identities}
+    if email := person.get("email"):
+        mbox = f"mailto:{_normal('email', str(email))}"
+        named |= {("mbox", mbox), ("mbox_sha1sum", hashlib.sha1(mbox.encode()).hexdigest())}  # noqa: S324  # as xAPI has it
+    rows = [{"digest": _identity_digest(pepper, each), "recorded_at": at} for each in sorted(named)]
+    insert_new(connection, erased_address, rows)
+
+
+def erased_identities(
+    connection: Connection, identities: Iterable[Identity], peppers: Collection[bytes]
+) -> set[Identity]:
+    """Which identities are of people who were erased. One that somebody has today is theirs: they were readmitted, or
+    an account was given to a colleague.
+
+    Args:
+        identities: kind and value, as ``learner_identity`` keeps them.
+        peppers: see :func:`peppers_of`.
+    """
+    named = {*identities}
+    if not named or not has_any(connection):
+        return set()
+    by_digest = {_identity_digest(pepper, each): each for pepper in peppers for each in named}
+    wanted = in_texts(erased_address.c.digest, sorted(by_digest))
+    found = {by_digest[each] for each in connection.execute(select(erased_address.c.digest).where(wanted)).scalars()}
+    if not found:
+        return set()
+    theirs = connection.execute(
+        select(learner_identity.c.kind, learner_identity.c.value).where(
+            in_texts(learner_identity.c.value, sorted({value for _, value in found}))
+        )
+    )
+    return found - {(kind, value) for kind, value in theirs}
+
+
 def readmit(connection: Connection, person: Mapping[str, object], peppers: Collection[bytes]) -> int:
     """Let somebody be taken in again, by the addresses they have now.
 
@@ -108,6 +156,11 @@ def readmit(connection: Connection, person: Mapping[str, object], peppers: Colle
 def is_erased(connection: Connection, learner_id: int) -> bool:
     """Whether nothing but a tombstone is left of a learner."""
     return bool(connection.scalar(select(exists(select(erasure.c.id).where(erasure.c.learner_id == learner_id)))))
+
+
+def _identity_digest(pepper: bytes, identity: Identity) -> str:
+    kind, value = identity
+    return hmac.digest(pepper, f"identity {kind}\0{value}".encode(errors="replace"), "sha256").hex()
 
 
 def _normal(column: str, value: str) -> str:

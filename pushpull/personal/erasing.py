@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, null, select, update
 from pushpull.learners.consent import UnknownLearner, draw_for, lock_learners, tombstone_of
 from pushpull.learners.tables import learner
 from pushpull.ledger.campaigns import record
-from pushpull.ledger.erased import is_erased, readmit, remember
+from pushpull.ledger.erased import is_erased, readmit, remember, remember_identities
 from pushpull.ledger.tables import delivery, erasure
 from pushpull.ledger.vocabulary import DeliveryState, Reason
 from pushpull.personal.mentions import Person, forget_mentions, person_of
@@ -72,6 +72,7 @@ def erase(
     assert person is not None, "the row is locked"
     instead = tombstone_of(learner_id)
     addresses = remember(connection, person.row, pepper, at=at)
+    remember_identities(connection, person.row, person.identities, pepper, at=at)
     remember(connection, {"external_id": instead}, pepper, at=at)  # a file that names the tombstone wakes nobody
     deleted, emptied = Counter[str](), Counter[str]()
     mentioned = forget_mentions(connection, person, instead, at=at)

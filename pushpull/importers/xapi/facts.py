@@ -6,7 +6,7 @@ No database here: which learner an identity is, and which item an activity, is l
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,9 @@ Identity = tuple[str, str]
 
 #: The source of all statements in ``activity``: their ids are unique over all systems.
 SOURCE = "xapi"
+
+#: Where a context lists people, since the second version.
+_LISTED = ("contextAgents", "contextGroups")
 
 #: Verbs of other vocabularies that mean the same as one of ADL's.
 _SAME_AS = {"complete": "completed"}
@@ -113,6 +116,22 @@ def identity_of(agent: Mapping[str, Any]) -> Identity | None:
     if "account" in agent:
         return "account", f"{agent['account']['homePage']}|{agent['account']['name']}"
     return None
+
+
+def people_in(statement: Mapping[str, Any]) -> Iterator[Identity]:
+    """Whoever a valid statement names: as actor, object, instructor, in a team or a group; not who vouches for it."""
+    context = statement.get("context", {})
+    said = statement.get("object", {})
+    named = [statement.get("actor"), context.get("instructor"), context.get("team")]
+    named += [each.get("agent") or each.get("group") for more in _LISTED for each in context.get(more, ())]
+    if said.get("objectType") == "SubStatement":
+        yield from people_in(said)
+    elif said.get("objectType") in ("Agent", "Group"):
+        named.append(said)
+    for agent in filter(None, named):
+        for each in (agent, *agent.get("member", ())):
+            if identity := identity_of(each):
+                yield identity
 
 
 def _actors(actor: Mapping[str, Any]) -> list[Identity]:

@@ -1,12 +1,13 @@
 """Statements as course players send them: one request at a time, whole or not at all (xAPI 1.0.3, part three, 2.1).
 
 A statement is kept as it was sent, so that it can be asked for again, and becomes activity in the same transaction. One
-that says nothing about a learner we know is kept too; :func:`replay_unknown` looks at it again once we know more.
+that says nothing about a learner we know is kept too; :func:`replay_unknown` looks at it again once we know more. Of
+somebody who was erased nothing is kept, whoever sends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,16 +16,17 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, selec
 
 from pushpull.db import insert_into, writing
 from pushpull.importers.daily import account, run_of_day
-from pushpull.importers.refusals import Refused
+from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import ImportRun
 from pushpull.importers.staging import chunks
 from pushpull.importers.tables import import_cursor, xapi_statement
 from pushpull.importers.xapi.becoming import activity_of
-from pushpull.importers.xapi.facts import SOURCE, Fact, fact_of, id_of
+from pushpull.importers.xapi.facts import SOURCE, Fact, fact_of, id_of, people_in
 from pushpull.importers.xapi.sameness import as_listed, same
 from pushpull.importers.xapi.statements import VOIDED, check_statement
 from pushpull.learners.lists import in_texts
 from pushpull.learners.tables import activity, learner
+from pushpull.ledger.erased import erased_identities, has_any
 
 #: The version of statements that do not say theirs (part two, 2.4.10).
 _VERSION = "1.0.0"
@@ -61,6 +63,7 @@ def receive(
     authority: Mapping[str, Any],
     now: datetime,
     version: str = _VERSION,
+    peppers: Collection[bytes] = (),
 ) -> list[str]:
     """Take in the statements of one request.
 
@@ -73,6 +76,7 @@ def receive(
         authority: who vouches for them: the source, as an xAPI agent.
         now: the instant of the request, aware; nothing that was done is later.
         version: of statements that do not say theirs.
+        peppers: under which erased people are known, see :func:`pushpull.ledger.erased.peppers_of`.
 
     Returns:
         Their ids, in their order.
@@ -87,12 +91,16 @@ def receive(
     if len(set(ids)) != len(ids):
         raise StatementRefusedError(_first_repeated(ids), "id: the same as that of an earlier statement")
     with writing(engine) as connection:
-        new = _keep(connection, source, bodies, now)
+        erased = _of_erased(connection, bodies, peppers)
+        bodies_kept = [body for body in bodies if body["id"] not in erased]
+        new = _keep(connection, source, bodies_kept, now)
         _refuse_conflicts(connection, {each: s for each, s in zip(ids, sent, strict=True) if each not in new})
         _refuse_voidings(connection, source, bodies, new)
         run = run_of_day(connection, "xapi", source, now=now)
         run.report.rows_in = len(ids)
-        run.count(duplicate=len(ids) - len(new))
+        run.count(duplicate=len(bodies_kept) - len(new))
+        for at in (at for at, each in enumerate(ids, start=1) if each in erased):
+            run.refuse(at, Refused(Refusal.ERASED, field="actor"))
         numbered = [(at, body) for at, body in enumerate(bodies, start=1) if body["id"] in new]
         _become_activity(run, numbered)
         account(run)
@@ -165,6 +173,15 @@ def _stored(statement: Mapping[str, Any], authority: Mapping[str, Any], now: dat
 
 def _first_repeated(ids: Sequence[str]) -> int:
     return next(at for at, each in enumerate(ids, start=1) if each in ids[: at - 1])
+
+
+def _of_erased(connection: Connection, bodies: Sequence[Mapping[str, Any]], peppers: Collection[bytes]) -> set[str]:
+    """The ids of statements that name somebody who was erased, as whatever."""
+    if not has_any(connection):
+        return set()
+    named = {body["id"]: set(people_in(body)) for body in bodies}
+    erased = erased_identities(connection, set().union(*named.values()), peppers)
+    return {statement_id for statement_id, people in named.items() if people & erased}
 
 
 def _keep(connection: Connection, source: str, bodies: Sequence[Mapping[str, Any]], now: datetime) -> set[str]:
