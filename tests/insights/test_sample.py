@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, func, select
 from pushpull.catalogue.recommend import Recommender
 from pushpull.catalogue.tables import item, item_tag, section
 from pushpull.db import metadata, reading, writing
+from pushpull.importers.xapi.receiving import receive
 from pushpull.insights.sample import CORE_ITEMS, make_company
 from pushpull.learners.tables import activity, consent, learner, learner_tag, profile_fact, progress
 
@@ -44,6 +45,24 @@ def test_the_same_seed_makes_the_same_company_on_both_databases(sqlite_engine: E
             make_company(conn, seed=3, size=80, now=NOW)
             found.append(everything(conn))
     assert found[0] == found[1]
+
+
+def test_what_course_players_say_of_invented_people_counts(engine: Engine) -> None:
+    with writing(engine) as conn:
+        make_company(conn, seed=3, size=40, now=NOW)
+        who, address = (
+            conn.execute(select(learner.c.id, learner.c.email).where(learner.c.email.is_not(None))).first() or ()
+        )
+        url = conn.execute(select(item.c.url).where(item.c.key == CORE_ITEMS[0])).scalar_one()
+    said = {
+        "actor": {"mbox": f"mailto:{address}"},
+        "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"},
+        "object": {"id": url},
+    }
+    receive(engine, "player", [said], authority={"mbox": "mailto:player@example.org"}, now=NOW)
+    with reading(engine) as conn:
+        done = select(activity.c.verb).where(activity.c.learner_id == who, activity.c.source == "xapi")
+        assert conn.execute(done).scalars().all() == ["completed"]
 
 
 def test_another_seed_makes_other_people(sqlite_engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from pushpull.db import insert_new
 from pushpull.insights.sample.people import PREFIX, Person, invent
 from pushpull.learners.consent import draw_for
 from pushpull.learners.progress import fold_activity
-from pushpull.learners.tables import activity, consent, learner, learner_tag, profile_fact
+from pushpull.learners.tables import activity, consent, learner, learner_identity, learner_tag, profile_fact
 from pushpull.learners.vocabulary import ANY_CHANNEL, Channel
 
 _HERE = Path(__file__).parent
@@ -76,6 +77,7 @@ def make_company(
     people = invent(words, rng, seed=seed, size=size, today=now.date())
     items = _save_catalogue(connection, now=now)
     learners = _save_people(connection, people, now=now)
+    _save_identities(connection, people, learners)
     _save_profiles(connection, people, learners, now=now)
     _save_consent(connection, people, learners, family=family, now=now)
     _save_history(connection, people, learners, items, rng, now=now)
@@ -164,6 +166,21 @@ def _save_people(connection: Connection, people: Sequence[Person], *, now: datet
     wanted = {person.external_id for person in people}
     rows = connection.execute(select(learner.c.external_id, learner.c.id))
     return {external_id: learner_id for external_id, learner_id in rows if external_id in wanted}
+
+
+def _save_identities(connection: Connection, people: Sequence[Person], learners: Mapping[str, int]) -> None:
+    """What xAPI statements may name them by: their address, as an import of people keeps it."""
+    mailboxes = [(learners[each.external_id], f"mailto:{each.email}") for each in people if each.email]
+    hashed = [(who, hashlib.sha1(mailbox.encode()).hexdigest()) for who, mailbox in mailboxes]  # noqa: S324
+    insert_new(
+        connection,
+        learner_identity,
+        [
+            {"kind": kind, "value": value, "learner_id": who}
+            for kind, named in (("mbox", mailboxes), ("mbox_sha1sum", hashed))
+            for who, value in named
+        ],
+    )
 
 
 def _save_profiles(
