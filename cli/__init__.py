@@ -133,14 +133,19 @@ def upgrade(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 when it is behind.")] = False,
 ) -> None:
     """Bring the database to the newest schema (every command that writes does so too)."""
-    if check:
-        from deployments.doctor import schema
+    from deployments.doctor import NOTHING, schema
+    from pushpull.migrations import steps_from
 
-        found, is_behind = schema()
+    found, is_behind = schema()
+    if check:
         tell(f"the database is at {found}, {'behind this release' if is_behind else 'which this release works with'}")
         raise SystemExit(is_behind)
     here()
-    tell("the database is up to date")
+    for step in steps_from(None if found == NOTHING else found):
+        tell(step)
+    tell(
+        f"the database was at {found} and is up to date now" if is_behind else f"the database is at {found}: no change"
+    )
 
 
 @app.command()

@@ -23,6 +23,9 @@ from pushpull.settings import Settings
 #: How often a doctor that waits looks again.
 _AGAIN_SECONDS = 2.0
 
+#: What an empty database, or one that is not there, is at.
+NOTHING = "nothing"
+
 
 class Health(StrEnum):
     """How a check came out."""
@@ -83,9 +86,9 @@ def schema() -> tuple[str, bool]:
 
     engine = open_database(Settings().database_url)
     if _is_missing(engine):
-        return "nothing", True
+        return NOTHING, True
     found = current(engine)
-    return found or "nothing", found is None or is_behind(found)
+    return found or NOTHING, found is None or is_behind(found)
 
 
 def _is_missing(engine: Engine) -> bool:

@@ -66,3 +66,17 @@ def _revisions() -> tuple[str, ...]:
 def is_behind(revision: str) -> bool:
     """Whether a revision is older than what this code expects; one it does not know is newer."""
     return revision in _revisions()[1:]
+
+
+def steps_from(revision: str | None) -> tuple[str, ...]:
+    """What an upgrade does, a line for each revision, the earliest first.
+
+    Args:
+        revision: what the database is at; None where it is empty. Newer code's has no steps.
+    """
+    scripts = list(ScriptDirectory.from_config(configuration()).walk_revisions())
+    if revision is not None and not is_behind(revision):
+        return ()
+    known = [each.revision for each in scripts]
+    ahead = scripts[: known.index(revision)] if revision is not None else scripts
+    return tuple(f"{each.revision}: {each.doc}" for each in reversed(ahead))
