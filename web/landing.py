@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pushpull.db import writing
+from pushpull.ledger.erased import is_erased
 from pushpull.ledger.landing import Start, leads_somewhere, start_of
 from pushpull.ledger.links import Claims, LinkError, Purpose
 from pushpull.ledger.vocabulary import FetchKind
@@ -53,6 +54,8 @@ def start(request: Request) -> Response:
     site, visitor = site_of(request), visitor_of(request)
     item_id = request.path_params["item_id"]
     with writing(site.engine) as connection:
+        if is_erased(connection, visitor.learner_id):
+            raise NoVisitError
         found = start_of(connection, visitor.learner_id, item_id, now=now())
         target = _target(found, site.settings.base_url) if found else ""
         if not target:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pushpull.db import reading, writing
-from pushpull.learners.consent import UnknownLearner
+from pushpull.learners.consent import UnknownLearner, tombstone_of
 from pushpull.learners.tables import learner
 from pushpull.ledger.links import Claims, Purpose
 from pushpull.ledger.preferences import unsubscribe
@@ -69,9 +69,9 @@ def _unsubscribe(site: Site, claims: Claims) -> Response:
 def _page(site: Site, claims: Claims, *, is_done: bool) -> Response:
     with reading(site.engine) as connection:
         person = connection.execute(
-            select(learner.c.preferred_language).where(learner.c.id == claims.learner_id)
+            select(learner.c.external_id, learner.c.preferred_language).where(learner.c.id == claims.learner_id)
         ).one_or_none()
-    if person is None:
+    if person is None or person.external_id == tombstone_of(claims.learner_id):
         raise HTTPException(404)
     words = words_for(person.preferred_language or "")
     return page(

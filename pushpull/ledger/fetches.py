@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, li
 from pushpull.db import insert_into
 from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import fold_cursor
+from pushpull.ledger.erased import is_erased
 from pushpull.ledger.events import record_facts
 from pushpull.ledger.readers import TRAP_REACH, Judgement, Opening, Seen, judged, second_thoughts
 from pushpull.ledger.reports import DeliveryFact
@@ -61,12 +62,15 @@ def record(
         opening: what the request said; how long ago the message left is looked up here.
         network: what stands for the block of addresses it came from (``LinkSigner.network_id``).
         at: UTC.
-        keeps_person: False under an agreement with the works council: whose link it was is not kept then.
+        keeps_person: False under an agreement with the works council: whose link it was is not kept then. Of somebody
+            who was erased it is never kept.
 
     Returns:
         What it was kept as.
     """
     judgement = _judged(connection, followed, opening, at=at)
+    is_gone = followed.learner_id is not None and is_erased(connection, followed.learner_id)
+    keeps_person = keeps_person and not is_gone  # a page that was still open, a link in a mailbox
     whose = followed.learner_id if keeps_person else None
     connection.execute(
         insert(fetch).values(
@@ -80,7 +84,7 @@ def record(
             wave_id=followed.wave_id,
             rotation=followed.rotation,
             item_id=followed.item_id,
-            network=network,
+            network="" if is_gone else network,
         )
     )
     if whose is not None:

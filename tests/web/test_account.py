@@ -274,7 +274,7 @@ def test_erasing_leaves_nothing_of_the_person_and_no_way_back(place: Place, tmp_
     a_message(place, 1, "planned")
     token = re.search(r'name="form_token" value="(.*?)"', shown(place))
     assert token
-    landing, preferences = place.landing(), place.preferences()
+    landing, preferences, unsubscribing = place.landing(), place.preferences(), place.unsubscribe()
     answer = place.fill_in(f"{link(place)}/erase", {"word": " LÖSCHEN "})
     assert answer.status_code == 303
     assert 'pushpull="";' in answer.headers["set-cookie"]
@@ -298,8 +298,11 @@ def test_erasing_leaves_nothing_of_the_person_and_no_way_back(place: Place, tmp_
         "/me/plans": {"cue": "own", "cue_text": "again", "day": "0", "step": "keep"},
     }.items():
         assert place.client.post(path, data={"form_token": token[1], **fields}).status_code == 401, path
+    assert place.client.get("/me/start/2").status_code == 401
     assert place.client.get(landing).status_code == 404
     assert place.client.get(preferences).status_code == 404
+    assert place.client.get(unsubscribing).status_code == 404
+    assert place.client.post(unsubscribing, data={"List-Unsubscribe": "One-Click"}).status_code == 404
     assert place.fill_in(preferences, {"action": "stop"}).status_code == 404
     assert place.client.get(link(place) + "/my-data.json").status_code == 404
     assert place.fill_in(f"{link(place)}/erase", {"word": "löschen"}).status_code == 404
@@ -351,3 +354,15 @@ def test_every_word_of_the_pages_is_used() -> None:
     text = "".join(path.read_text() for path in (*folder.iterdir(), FOLDER.parent / "account.py"))
     keys = re.findall(r"^(\w+):$", (FOLDER / "account.yaml").read_text(), re.MULTILINE)
     assert [key for key in keys if f'"{key}' not in text and not key.startswith(("shelf_", "entries"))] == []
+
+
+def test_a_trap_that_is_opened_after_erasing_says_of_nobody_that_it_was(place: Place) -> None:
+    come(place)
+    assert place.fill_in(f"{link(place)}/erase", {"word": "löschen"}).status_code == 303
+    come(place)  # a page that was still open
+    for path in ("/t/all", "/t/" + place.landing().rpartition("/")[2]):
+        assert place.client.get(path).status_code == 404
+    with reading(place.engine) as connection:
+        kept = connection.execute(select(fetch.c.learner_id, fetch.c.token_id, fetch.c.network)).all()
+    assert len(kept) == 2
+    assert set(map(tuple, kept)) == {(None, None, "")}
