@@ -49,9 +49,7 @@ def show(request: Request) -> Response:
         messages = messages_of(connection, visitor.learner_id, as_of=at)
         to = recipient_of(connection, visitor.learner_id)
     words = frame.words(AREA)
-    phrases = phrases_in(
-        words.language, site.settings.content_dir, zone=frame.zone, default_zone=site.settings.timezone, now=at
-    )
+    phrases = phrases_in(words.language, site.settings, zone=frame.zone, now=at)
     return frame.page(
         "about.html.j2",
         AREA,

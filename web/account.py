@@ -162,13 +162,7 @@ def _owner(request: Request, connection: Connection, claims: Claims) -> _Owner:
     if person is None or is_erased(connection, claims.learner_id):
         raise HTTPException(404)
     words = words_for(person.preferred_language or "", AREA)
-    phrases = phrases_in(
-        words.language,
-        site.settings.content_dir,
-        zone=person.timezone or "",
-        default_zone=site.settings.timezone,
-        now=now(),
-    )
+    phrases = phrases_in(words.language, site.settings, zone=person.timezone or "", now=now())
     return _Owner(request.path_params["token"], words, phrases)
 
 

@@ -26,9 +26,9 @@ from pushpull.learners.holds import HoldError, entry_minutes
 from pushpull.learners.plans import Choice
 from pushpull.ledger.timing import local_instant
 from tasks.calendar import busy_times, calendar_of, settle_holds
-from web.forms import Fields
+from web.forms import Fields, one
 from web.frame import Frame, frame_of
-from web.plan_page import Look, chosen_from, offered_to, one, plan_page, zone_of
+from web.plan_page import Look, chosen_from, offered_to, plan_page, zone_of
 from web.session import Visitor, form_of, visitor_of
 from web.site import now, site_of
 

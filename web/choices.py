@@ -90,13 +90,7 @@ def _page(
         )
         formats = sorted({*formats_offered(connection), *filled.formats})
     words = frame.words(AREA)
-    phrases = phrases_in(
-        words.language,
-        site.settings.content_dir,
-        zone=frame.zone,
-        default_zone=site.settings.timezone,
-        now=now(),
-    )
+    phrases = phrases_in(words.language, site.settings, zone=frame.zone, now=now())
     return frame.page(
         "choices.html.j2",
         AREA,

@@ -34,6 +34,11 @@ async def read_form(request: Request) -> Fields:
     return {}
 
 
+def one(fields: Fields, name: str) -> str:
+    """The first value of a field; empty where there is none."""
+    return (fields.get(name) or [""])[0]
+
+
 def _gathered(pairs: Sequence[tuple[str, str]]) -> Fields:
     fields: Fields = defaultdict(list)
     for name, value in pairs:

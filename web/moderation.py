@@ -22,7 +22,7 @@ from pushpull.ledger.moderating import (
     reviews_that,
     take_down,
 )
-from web.forms import Fields
+from web.forms import Fields, one
 from web.site import now, site_of
 from web.staff import Staff, staff_form_of, staff_of
 from web.staff_frame import staff_page
@@ -81,7 +81,7 @@ def _page(request: Request, staff: Staff, *, status: int = 200, wrong: str = "")
 
 
 def _decide(request: Request, staff: Staff, fields: Fields) -> Response:
-    number, why, decision = _one(fields, "number"), _one(fields, "why"), _DECISIONS.get(_one(fields, "decision"))
+    number, why, decision = one(fields, "number"), one(fields, "why"), _DECISIONS.get(one(fields, "decision"))
     if not staff.is_ops or decision is None:
         return _refused(request, staff)
     try:
@@ -95,7 +95,7 @@ def _decide(request: Request, staff: Staff, fields: Fields) -> Response:
 
 
 def _take_down(request: Request, staff: Staff, fields: Fields) -> Response:
-    number, why = _one(fields, "number"), _one(fields, "why")
+    number, why = one(fields, "number"), one(fields, "why")
     if not staff.is_ops or not (number.isascii() and number.isdigit() and len(number) < 18):
         return _refused(request, staff)
     try:
@@ -116,9 +116,3 @@ def _refused(request: Request, staff: Staff) -> Response:
 
 def _who(staff: Staff) -> str:
     return staff.email or staff.subject
-
-
-def _one(fields: Fields, name: str) -> str:
-    """The value of a field that is there once; empty otherwise."""
-    values = fields.get(name, [])
-    return values[0] if len(values) == 1 else ""

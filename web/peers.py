@@ -36,7 +36,7 @@ from pushpull.learners.reviews import (
 from pushpull.learners.shares import make_share, share_of
 from pushpull.learners.vocabulary import ReviewState
 from pushpull.ledger.vouching import NotAskedError, answer, vouching_of
-from web.forms import Fields
+from web.forms import Fields, one
 from web.frame import frame_of
 from web.phrases import phrases_in
 from web.session import Visitor, form_of, visitor_of
@@ -130,13 +130,7 @@ def _peers_page(
     site = site_of(request)
     with reading(site.engine) as connection:
         frame = frame_of(request, connection, visitor)
-        phrases = phrases_in(
-            frame.words().language,
-            site.settings.content_dir,
-            zone=frame.zone,
-            default_zone=site.settings.timezone,
-            now=now(),
-        )
+        phrases = phrases_in(frame.words().language, site.settings, zone=frame.zone, now=now())
         return frame.page(
             "peers.html.j2",
             AREA,
@@ -195,9 +189,9 @@ def _item_page(
 
 def _review(request: Request, visitor: Visitor, fields: Fields) -> Response:
     item_id = _item_id(request)
-    came_from_peers = _one(fields, "from") == "peers"
+    came_from_peers = one(fields, "from") == "peers"
     back = PAGE if came_from_peers else f"/me/items/{item_id}"
-    rating, text, action = _one(fields, "rating"), _one(fields, "words"), _one(fields, "action")
+    rating, text, action = one(fields, "rating"), one(fields, "words"), one(fields, "action")
     with writing(site_of(request).engine) as connection:
         frame = frame_of(request, connection, visitor)
         try:
@@ -238,7 +232,7 @@ def _share(request: Request, visitor: Visitor) -> Response:
 
 
 def _naming(request: Request, visitor: Visitor, fields: Fields) -> Response:
-    wish = _one(fields, "named")
+    wish = one(fields, "named")
     if wish not in ("yes", "no"):
         raise HTTPException(400, "Nothing was changed")
     with writing(site_of(request).engine) as connection:
@@ -248,7 +242,7 @@ def _naming(request: Request, visitor: Visitor, fields: Fields) -> Response:
 
 
 def _vouching(request: Request, visitor: Visitor, fields: Fields) -> Response:
-    said, campaign = _one(fields, "answer"), _one(fields, "campaign")
+    said, campaign = one(fields, "answer"), one(fields, "campaign")
     if said not in ("yes", "no") or not (campaign.isascii() and campaign.isdigit() and len(campaign) < 18):
         raise HTTPException(400, "Nothing was changed")
     with writing(site_of(request).engine) as connection:
@@ -278,12 +272,6 @@ def _item_id(request: Request) -> int:
     if item_id > _LARGEST_ID:
         raise HTTPException(404)
     return item_id
-
-
-def _one(fields: Fields, name: str) -> str:
-    """The value of a field that is there once; empty otherwise."""
-    values = fields.get(name, [])
-    return values[0] if len(values) == 1 else ""
 
 
 def _said(request: Request) -> str:

@@ -13,6 +13,7 @@ from content.locale import Locale, load_locale
 from content.source import ContentError
 from content.trend import live_trends
 from pushpull.ledger.timing import known
+from pushpull.settings import Settings
 
 _OWN_CONTENT = Path(content.__file__).parent
 
@@ -46,17 +47,17 @@ class Phrases:
         return instant.astimezone(ZoneInfo(self.zone))
 
 
-def phrases_in(language: str, content_dir: Path, *, zone: str, default_zone: str, now: datetime) -> Phrases:
+def phrases_in(language: str, settings: Settings, *, zone: str, now: datetime) -> Phrases:
     """The phrases for a learner.
 
     Args:
         language: one that pages are written in.
-        zone: the learner's; the default's take its place where clocks do not know it.
+        zone: the learner's; the organisation's takes its place where clocks do not know it.
         now: UTC; trends are those of the day.
     """
-    here = zone if known(zone) else default_zone
+    here = zone if known(zone) else settings.timezone
     today = now.astimezone(ZoneInfo(here)).date()
-    return Phrases(locale_of(language, content_dir), topics_on(language, content_dir, today), here)
+    return Phrases(locale_of(language, settings.content_dir), topics_on(language, settings.content_dir, today), here)
 
 
 @lru_cache(maxsize=16)

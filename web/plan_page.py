@@ -23,7 +23,7 @@ from pushpull.learners.vocabulary import Cue, HoldState
 from pushpull.ledger.terms import campaign_items
 from pushpull.ledger.timing import known
 from tasks.calendar import calendar_of
-from web.forms import Fields
+from web.forms import Fields, one
 from web.frame import frame_of
 from web.plan_words import Told, clock
 from web.session import Visitor
@@ -130,11 +130,6 @@ class Look:
 
     item: str
     offers: list[Gap] | None
-
-
-def one(fields: Fields, name: str) -> str:
-    """The first value of a field; empty where there is none."""
-    return (fields.get(name) or [""])[0]
 
 
 def chosen_from(offered: tuple[Choice, ...], item: str) -> Choice | None:

@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from pushpull.db import reading, writing
 from pushpull.learners.plans import PlanError, add, change, end
 from web import calendar_times
-from web.forms import Fields
-from web.plan_page import Draft, offered_to, one, plan_page
+from web.forms import Fields, one
+from web.plan_page import Draft, offered_to, plan_page
 from web.session import Visitor, form_of, visitor_of
 from web.site import now, site_of
 

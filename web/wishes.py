@@ -22,7 +22,7 @@ from pushpull.learners.choices import (
 from pushpull.learners.consent import UnknownLearner
 from pushpull.learners.declared import LONGEST, MOST_GOALS, as_typed, declare, declared
 from pushpull.learners.vocabulary import FactKind
-from web.forms import Fields
+from web.forms import Fields, one
 from web.switches import set_switches
 from web.words import LANGUAGES
 
@@ -83,11 +83,11 @@ class Filled:
         """With what somebody sent in the place of what is kept, for them to correct."""
         match part:
             case Part.PAUSE:
-                return replace(self, days=_one(fields, "days"))
+                return replace(self, days=one(fields, "days"))
             case Part.GOALS:
                 return replace(self, goals=tuple(_goals(fields)))
             case Part.WHY:
-                return replace(self, why=as_typed(_one(fields, "why")))
+                return replace(self, why=as_typed(one(fields, "why")))
             case Part.HABIT:
                 return replace(self, wants_habit="habit" in fields, rest_days=frozenset(fields.get("rest", [])))
             case _:  # nothing was typed
@@ -112,24 +112,24 @@ def _messages(connection: Connection, learner_id: int, fields: Fields, *, at: da
 
 
 def _pause(connection: Connection, learner_id: int, fields: Fields, *, at: datetime) -> None:
-    if _one(fields, "action") == "resume":
+    if one(fields, "action") == "resume":
         resume(connection, learner_id, at=at)
         return
-    days = _one(fields, "days").strip()
+    days = one(fields, "days").strip()
     if not (days.isascii() and days.isdecimal() and len(days) < 4 and 1 <= int(days) <= MOST_PAUSE_DAYS):
         raise Mistake("mistake_days", n=MOST_PAUSE_DAYS)
     pause(connection, learner_id, days=int(days), at=at)
 
 
 def _hour(connection: Connection, learner_id: int, fields: Fields, *, at: datetime) -> None:
-    hour = _one(fields, "hour")
+    hour = one(fields, "hour")
     if hour not in {"", *map(str, range(24))}:
         raise Mistake("mistake_hour")
     declare(connection, learner_id, FactKind.HOUR, [hour] if hour else [], at=at)
 
 
 def _language(connection: Connection, learner_id: int, fields: Fields, *, at: datetime) -> None:
-    language = _one(fields, "language")
+    language = one(fields, "language")
     if language not in {"", *LANGUAGES}:
         raise Mistake("mistake_language")
     declare(connection, learner_id, FactKind.LANGUAGE, [language] if language else [], at=at)
@@ -152,7 +152,7 @@ def _set_goals(connection: Connection, learner_id: int, fields: Fields, *, at: d
 
 
 def _why(connection: Connection, learner_id: int, fields: Fields, *, at: datetime) -> None:
-    why = as_typed(_one(fields, "why"))
+    why = as_typed(one(fields, "why"))
     longest = LONGEST[FactKind.WHY]
     if len(why) > longest:
         raise Mistake("mistake_why", n=longest, given=len(why))
@@ -186,10 +186,6 @@ PARTS: Final[Mapping[Part, Save]] = {
     Part.HOLDS: _holds,
     Part.RECOGNITION: _recognition,
 }
-
-
-def _one(fields: Fields, name: str) -> str:
-    return (fields.get(name) or [""])[0]
 
 
 def _goals(fields: Fields) -> list[str]:

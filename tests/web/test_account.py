@@ -114,7 +114,7 @@ def test_there_are_words_for_whatever_may_be_told(place: Place, language: str) -
     words = words_for(language, "choices", "account")
     told = Told(
         words,
-        phrases_in(language, place.settings.content_dir, zone="", default_zone="Europe/Berlin", now=NOW),
+        phrases_in(language, place.settings, zone="", now=NOW),
         NOW,
     )
     columns = "given_name family_name display_name title department hired_on email phone timezone"

@@ -121,7 +121,7 @@ def test_switches_are_those_of_the_page_behind_a_message(place: Place) -> None:
     expected = {"email/learning": False, "teams/learning": True, "sms/learning": True}
     assert switches(text) == expected
     assert switches(place.client.get(place.preferences()).text) == expected
-    place.client.post(place.preferences(), data={"action": "stop"})
+    place.fill_in(place.preferences(), {"action": "stop"})
     assert not any(switches(shown(place)).values())
     saved(place, "messages", action="stop")
     assert place.said() >= {("*", "*", False)}
