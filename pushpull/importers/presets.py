@@ -100,7 +100,7 @@ class Preset(Data):
                 known = ", ".join(self.params) or "none"
                 raise PresetError(f"preset {self.name!r} has no parameter {name!r}; it has: {known}")
             if value and not _is_of_kind(value, param.kind):
-                raise PresetError(f"parameter {name}={value!r} is not a {param.kind}: {param.description}")
+                raise PresetError(f"parameter {name}={value!r} is no {param.kind}: {param.description}")
         defaults = {name: param.default for name, param in self.params.items() if param.default is not None}
         return {**defaults, **given}
 
@@ -212,7 +212,7 @@ def shape_of(preset: Preset, header: Sequence[str], targets: Sequence[Target], *
         if not lacking:
             return shape
         if nearest is None or len(lacking) < nearest[0]:
-            nearest = (len(lacking), f"the nearest, {shape.name!r}, lacks: {', '.join(lacking)}")
+            nearest = (len(lacking), f"the nearest, {shape.name!r}, lacks: {', '.join(dict.fromkeys(lacking))}")
     wanted = " or ".join(target.value for target in targets)
     reason = nearest[1] if nearest else f"it has no shape for {wanted}"
     # Reports often begin with their name, their filters and a blank line.

@@ -118,6 +118,17 @@ def test_a_renamed_column_is_named_before_anything_is_written(
     assert everything_in(small_company) == before
 
 
+def test_what_is_wrong_is_said_once_and_in_words(small_company: Engine, tmp_path: Path) -> None:
+    step = the_last(small_company, "moodle course completion")
+    with pytest.raises((PresetError, SourceError)) as caught:
+        step.run(small_company, path=written([["Course", "Time"], ["a", "b"]], tmp_path / "other.csv"))
+    lacking = str(caught.value).partition("lacks: ")[2].split(", ")
+    assert len(lacking) == len(set(lacking)) > 1
+    unclear = replace(step, params={**step.params, "date_order": "european"})
+    with pytest.raises(PresetError, match="date_order='european' is no order: dmy where"):
+        unclear.run(small_company)
+
+
 # What stands in it
 
 
