@@ -277,7 +277,8 @@ def _forged(alg: str, kid: str, claims: dict[str, Any], secret: bytes | None) ->
 def main() -> None:
     """Run until interrupted, on port 8093."""
     people = [
-        Person("boss", {"name": "Grace (manager)", "email": "grace@example.org"}),
+        # who leads a department of the company that `pushpull import sample` makes
+        Person("boss", {"name": "Tracy (manager)", "email": "tracy.hall@example.org"}),
         Person("sponsor", {"name": "Joan (sponsor)", "email": "joan@example.org", "groups": ["sponsors"]}),
         Person("ops", {"name": "Mary (ops)", "email": "mary@example.org", "groups": ["ops"]}),
     ]
