@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import request_response
 from starlette.types import Receive, Scope, Send
 
-from pushpull.ledger.links import hkdf
+from pushpull.ledger.seals import hkdf
 from web.pages import page
 from web.site import Site, now, site_of
 from web.staff import PAGES, NoSignInError, is_encrypted, let_in, let_out, staff_form_of
@@ -65,7 +65,7 @@ async def callback(request: Request) -> Response:
         return _refused(request, str(error))
     request.session.clear()
     answer = RedirectResponse(PAGES.get(wanted, PAGES["team"]), status_code=303)
-    is_verified = claims.get("email_verified", True) not in (False, "false")
+    is_verified = claims.get("email_verified") in (None, True, "true")  # not every provider says it
     let_in(
         request,
         answer,

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pushpull.ledger.links import hkdf
+from pushpull.ledger.seals import hkdf
 from pushpull.settings import Settings
 from web.forms import Fields, read_form
 from web.session import FORM_TOKEN, NotFromHereError, is_from_here

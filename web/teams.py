@@ -24,7 +24,7 @@ from pushpull.insights.groups.figures import NAMED, Rules, Week
 from pushpull.insights.groups.sponsors import Evidence, evidence
 from pushpull.insights.groups.teams import CampaignFigures, figures_of, manager_with
 from pushpull.learners.vocabulary import Channel
-from pushpull.ledger.links import hkdf
+from pushpull.ledger.seals import hkdf
 from pushpull.ledger.tables import campaign_item
 from pushpull.settings import Settings
 from web.figures import Effect, bars, dates, figures_file, money, signed

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, exists, select
 from pushpull.db import insert_new
 from pushpull.learners.lists import in_texts
 from pushpull.learners.tables import learner_identity
-from pushpull.ledger.links import hkdf
+from pushpull.ledger.seals import hkdf
 from pushpull.ledger.tables import erased_address, erasure
 from pushpull.settings import Settings
 

@@ -1,6 +1,7 @@
 """Links that only we can have made: signed, opaque, one purpose each.
 
-What lives here is the token in a link and the URLs that carry it. What a page does with a valid link lives in `web`.
+What lives here is what a link says and the URLs that carry it. How it is sealed is :mod:`pushpull.ledger.seals`; what a
+page does with a valid link lives in `web`.
 
 A token is ``version | key id | purpose | tag | sealed claims``, base64url without padding, about 70 characters:
 
@@ -14,17 +15,15 @@ A token is ``version | key id | purpose | tag | sealed claims``, base64url witho
 
 from __future__ import annotations
 
-import binascii
-import hashlib
 import hmac
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.seals import TAG_BYTES, Seal, decoded, encoded, hkdf
 from pushpull.settings import Settings
 
 #: How long a landing link may live (security: links). Whoever asks for a link counts from the delivery's own date,
@@ -33,12 +32,8 @@ LANDING_LIFETIME: Final = timedelta(days=30)
 
 _VERSION: Final = 1
 _HEADER: Final = struct.Struct(">BHB")  # version, key id, purpose
-_TAG_BYTES: Final = 16
-_BLOCK_BYTES: Final = 32  # of SHA-256
 _LANDING: Final = struct.Struct(">IQIQHIH")  # expires, learner, campaign, item (0: none), wave (48 bit), rotation
 _SUBJECT: Final = struct.Struct(">IQ")  # expires (0: never), learner; text may follow
-_LONGEST_TOKEN: Final = 512
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Purpose(StrEnum):
@@ -110,73 +105,6 @@ class LinkError(Exception):
         super().__init__(f"this link opens nothing: {kind}")
         self.kind = kind
         self.claims = claims
-
-
-def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-SHA256 (RFC 5869): ``length`` bytes of key for the use that ``info`` names."""
-    chief = hmac.digest(salt or bytes(32), secret, "sha256")
-    block, out, counter = b"", b"", 1
-    while len(out) < length:
-        block = hmac.digest(chief, block + info + bytes([counter]), "sha256")
-        out += block
-        counter += 1
-    return out[:length]
-
-
-class _Seal:
-    """The two keys of one purpose. HMAC's padded key blocks are hashed once: a tag then costs two short hashes."""
-
-    __slots__ = ("_stream_inner", "_stream_outer", "_tag_inner", "_tag_outer", "header")
-
-    def __init__(self, keys: bytes, header: bytes) -> None:
-        self.header = header
-        self._tag_inner, self._tag_outer = _padded(keys[:32])
-        self._stream_inner, self._stream_outer = _padded(keys[32:])
-
-    def tag(self, claims: bytes) -> bytes:
-        inner, outer = self._tag_inner.copy(), self._tag_outer.copy()
-        inner.update(self.header + claims)
-        outer.update(inner.digest())
-        return outer.digest()[:_TAG_BYTES]
-
-    def hide(self, claims: bytes, tag: bytes) -> bytes:
-        """Claims hidden, or hidden claims shown: the key stream is its own inverse."""
-        size = len(claims)
-        stream = self._block(tag + b"\0")
-        for counter in range(1, -(-size // len(stream))):
-            stream += self._block(tag + bytes((counter,)))
-        return (int.from_bytes(claims, "big") ^ int.from_bytes(stream[:size], "big")).to_bytes(size, "big")
-
-    def _block(self, place: bytes) -> bytes:
-        inner, outer = self._stream_inner.copy(), self._stream_outer.copy()
-        inner.update(place)
-        outer.update(inner.digest())
-        return outer.digest()
-
-    def token(self, claims: bytes) -> str:
-        size = len(claims)
-        if size > _BLOCK_BYTES:
-            tag = self.tag(claims)
-            return _encoded(self.header + tag + self.hide(claims, tag))
-        # What `tag` and `hide` do, for claims of one block, without their calls: three links are made per message.
-        inner, outer = self._tag_inner.copy(), self._tag_outer.copy()
-        inner.update(self.header + claims)
-        outer.update(inner.digest())
-        tag = outer.digest()[:_TAG_BYTES]
-        inner, outer = self._stream_inner.copy(), self._stream_outer.copy()
-        inner.update(tag + b"\0")
-        outer.update(inner.digest())
-        stream = int.from_bytes(outer.digest()[:size], "big")
-        return _encoded(self.header + tag + (int.from_bytes(claims, "big") ^ stream).to_bytes(size, "big"))
-
-
-def _encoded(raw: bytes) -> str:
-    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
-
-
-def _padded(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    block = key.ljust(64, b"\0")  # RFC 2104
-    return hashlib.sha256(bytes(b ^ 0x36 for b in block)), hashlib.sha256(bytes(b ^ 0x5C for b in block))
 
 
 class LinkSigner:
@@ -295,8 +223,13 @@ class LinkSigner:
         Raises:
             LinkError: it is forged.
         """
-        raw = _decoded(token)
-        header, tag, hidden = raw[: _HEADER.size], raw[_HEADER.size :][:_TAG_BYTES], raw[_HEADER.size + _TAG_BYTES :]
+        try:
+            raw = decoded(token)
+        except ValueError:
+            raise LinkError(Fault.FORGED) from None
+        if len(raw) < _HEADER.size + TAG_BYTES:
+            raise LinkError(Fault.FORGED)
+        header, tag, hidden = raw[: _HEADER.size], raw[_HEADER.size :][:TAG_BYTES], raw[_HEADER.size + TAG_BYTES :]
         version, _, number = _HEADER.unpack(header)
         purpose = _PURPOSE.get(number)
         if version == _VERSION and purpose is not None:
@@ -318,7 +251,7 @@ def _key(secret: str, use: str) -> bytes:
 
 
 def _form_token(key: bytes, session: str) -> str:
-    return _encoded(hmac.digest(key, session.encode(errors="replace"), "sha256"))
+    return encoded(hmac.digest(key, session.encode(errors="replace"), "sha256"))
 
 
 def _packed(
@@ -328,28 +261,16 @@ def _packed(
     return _LANDING.pack(until, learner_id, campaign_id, item_id or 0, wave_id >> 32, wave_id & 0xFFFFFFFF, rotation)
 
 
-def _seals(secret: str) -> dict[Purpose, _Seal]:
+def _seals(secret: str) -> dict[Purpose, Seal]:
     ikm = secret.encode()
     key_id = int.from_bytes(hkdf(ikm, salt=b"pushpull link", info=b"key id", length=2), "big")
     return {
-        purpose: _Seal(
+        purpose: Seal(
             hkdf(ikm, salt=b"pushpull link", info=f"v{_VERSION} {purpose.name.lower()}".encode(), length=64),
             _HEADER.pack(_VERSION, key_id, number),
         )
         for purpose, number in _NUMBER.items()
     }
-
-
-def _decoded(token: str) -> bytes:
-    """The bytes of a token, in its one spelling: alternative spellings of the same bytes are no token of ours."""
-    if len(token) <= _LONGEST_TOKEN:
-        try:
-            raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        except (ValueError, binascii.Error):
-            raise LinkError(Fault.FORGED) from None
-        if len(raw) >= _HEADER.size + _TAG_BYTES and urlsafe_b64encode(raw).rstrip(b"=").decode() == token:
-            return raw
-    raise LinkError(Fault.FORGED)
 
 
 def _claims(purpose: Purpose, shown: bytes, jti: str) -> Claims:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushpull.learners.vocabulary import ANY_CHANNEL, ANY_FAMILY, Channel
-from pushpull.ledger.links import Claims, Fault, LinkError, LinkSigner, Purpose, hkdf
+from pushpull.ledger.links import Claims, Fault, LinkError, LinkSigner, Purpose
+from pushpull.ledger.seals import hkdf
 from pushpull.settings import Settings
 
 NOW = datetime(2026, 1, 12, 9, tzinfo=UTC)
