@@ -7,7 +7,6 @@ here first. Erasing itself lives in :mod:`pushpull.personal`.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -99,20 +98,13 @@ def remember(connection: Connection, person: Mapping[str, object], pepper: bytes
     return insert_new(connection, erased_address, rows)
 
 
-def remember_identities(
-    connection: Connection, person: Mapping[str, object], identities: Iterable[Identity], pepper: bytes, *, at: datetime
-) -> None:
-    """Keep the digests of what statements and accounts name a person by; those that follow from an address included.
+def remember_identities(connection: Connection, identities: Iterable[Identity], pepper: bytes, *, at: datetime) -> None:
+    """Keep the digests of what statements name a person by.
 
     Args:
-        person: their row, while it still says who they are.
-        identities: of ``learner_identity``.
+        identities: as ``learner_identity`` keeps them, and those that follow from an address.
     """
-    named = {*identities}
-    if email := person.get("email"):
-        mbox = f"mailto:{_normal('email', str(email))}"
-        named |= {("mbox", mbox), ("mbox_sha1sum", hashlib.sha1(mbox.encode()).hexdigest())}  # noqa: S324  # as xAPI has it
-    rows = [{"digest": _identity_digest(pepper, each), "recorded_at": at} for each in sorted(named)]
+    rows = [{"digest": _identity_digest(pepper, each), "recorded_at": at} for each in sorted({*identities})]
     insert_new(connection, erased_address, rows)
 
 

@@ -72,7 +72,7 @@ def erase(
     assert person is not None, "the row is locked"
     instead = tombstone_of(learner_id)
     addresses = remember(connection, person.row, pepper, at=at)
-    remember_identities(connection, person.row, person.identities, pepper, at=at)
+    remember_identities(connection, person.names, pepper, at=at)
     remember(connection, {"external_id": instead}, pepper, at=at)  # a file that names the tombstone wakes nobody
     deleted, emptied = Counter[str](), Counter[str]()
     mentioned = forget_mentions(connection, person, instead, at=at)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from pushpull.learners.consent import UnknownLearner
 from pushpull.personal.mentions import mentions_of, person_of
+from pushpull.personal.others import without_others
 from pushpull.personal.places import PLACES, Shelf
 
 #: Where what mentions a person is read.
@@ -82,7 +83,11 @@ def data_of(connection: Connection, learner_id: int, *, at: datetime) -> Persona
             select(place.table).where(place.owner == learner_id).order_by(*place.table.primary_key.columns)
         )
         kept.append(Kept(place.shelf, str(place.table.name), _records(rows.all())))
-    kept += [Kept(_SHELVES[table], table, _records(rows)) for table, rows in mentions_of(connection, person)]
+    for table, mentions in mentions_of(connection, person):
+        records = _records(mentions)
+        if table == "xapi_statement":
+            records = tuple({**each, "body": without_others(each["body"], person.names)} for each in records)
+        kept.append(Kept(_SHELVES[table], table, records))
     return PersonalData(at, tuple(each for each in kept if each.rows))
 
 

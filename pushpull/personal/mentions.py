@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,14 @@ class Person:
     def id(self) -> int:
         """The learner's id."""
         return int(self.row["id"])
+
+    @property
+    def names(self) -> frozenset[tuple[str, str]]:
+        """What statements name them by: their identities, and those that follow from their address."""
+        email = self.row["email"]
+        mbox = f"mailto:{str(email).lower()}"
+        digest = hashlib.sha1(mbox.encode()).hexdigest()  # noqa: S324  # as xAPI has it
+        return frozenset({*self.identities, *((("mbox", mbox), ("mbox_sha1sum", digest)) if email else ())})
 
     @property
     def external_id(self) -> str:
@@ -120,12 +129,9 @@ def _names(person: Person) -> ColumnElement[bool]:
     def has(value: str) -> ColumnElement[bool]:
         return body.contains(orjson.dumps(value.lower()).decode(), autoescape=True)
 
-    identities = {*person.identities}
-    if email := person.addresses.get("email"):
-        identities.add(("mbox", f"mailto:{email}"))
     conditions = [
         and_(*(has(part) for part in value.rpartition("|")[::2] if part)) if kind == "account" else has(value)
-        for kind, value in sorted(identities)
+        for kind, value in sorted(person.names)
     ]
     return or_(false(), *conditions)
 

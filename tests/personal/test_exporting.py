@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from pushpull.db import reading, writing
+from pushpull.importers.tables import xapi_statement
 from pushpull.learners.consent import UnknownLearner
 from pushpull.personal import Shelf, data_of
 from pushpull.personal.places import PLACES
-from tests.personal.somebody import LATER, external_id, fill, marker
+from tests.personal.somebody import LATER, email, external_id, fill, marker
 
 
 @pytest.fixture
@@ -40,3 +41,27 @@ def test_an_export_has_every_row_of_the_person_and_none_of_anybody_else(two: Eng
 def test_nothing_is_known_of_nobody(engine: Engine) -> None:
     with reading(engine) as connection, pytest.raises(UnknownLearner):
         data_of(connection, 1, at=LATER)
+
+
+def test_an_export_names_nobody_else_who_is_in_a_statement(two: Engine) -> None:
+    me, else_ = {"mbox": f"mailto:{email(1)}", "name": "Me"}, {"mbox": f"mailto:{email(2)}", "name": "Zed"}
+    group = {"objectType": "Group", "member": [else_, me]}
+    bodies = [
+        {"actor": me, "object": {"id": "https://courses.example/1"}, "context": {"instructor": else_, "team": group}},
+        {"actor": group, "object": {"id": "https://courses.example/1"}},
+        {"actor": else_, "object": {**me, "objectType": "Agent"}, "context": {"contextAgents": [{"agent": else_}]}},
+        {
+            "actor": me,
+            "object": {"objectType": "SubStatement", "actor": else_, "object": {**else_, "objectType": "Agent"}},
+        },
+    ]
+    with writing(two) as connection:
+        for number, body in enumerate(bodies):
+            values = {"statement_id": f"00000000-0000-4000-8000-{number:012d}", "source": "said", "stored_at": LATER}
+            connection.execute(insert(xapi_statement).values(body={"verb": {"id": "urn:v"}, **body}, **values))
+        found = data_of(connection, 1, at=LATER)
+    statements = next(each.rows for each in found.kept if each.table == "xapi_statement")
+    told = [row["body"] for row in statements if row["source"] == "said"]
+    assert len(told) == len(bodies)
+    assert all(email(1) in str(each) and email(2) not in str(each) for each in told)
+    assert not any("Zed" in str(each) for each in told)
