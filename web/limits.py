@@ -20,6 +20,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pushpull.ledger.networks import block_of
@@ -31,7 +32,7 @@ class By(Enum):
     """What is counted."""
 
     LINK = "the token in the path"
-    VISIT = "the cookie"
+    VISIT = "the cookie that says whose page it is"
     NETWORK = "the block of addresses"
 
 
@@ -113,5 +114,12 @@ def _key(scope: Scope, by: By) -> str:
     if by is By.NETWORK:
         client = scope.get("client")
         return block_of(client[0]) if client else ""
-    whose = Headers(scope=scope).get("cookie", "") if by is By.VISIT else "/".join(scope["path"].split("/", 3)[1:3])
+    whose = _visit(scope) if by is By.VISIT else "/".join(scope["path"].split("/", 3)[1:3])
     return blake2b(whose.encode(errors="replace"), digest_size=16).hexdigest() if whose else ""
+
+
+def _visit(scope: Scope) -> str:
+    """The cookie of a learner's or of staff's pages: whatever else a browser sends must not make it another visit."""
+    name = "pushpull" if scope["path"].startswith("/me") else "pushpull-staff"
+    sent = cookie_parser(Headers(scope=scope).get("cookie", ""))
+    return sent.get(f"__Host-{name}") or sent.get(name, "")

@@ -148,6 +148,8 @@ def test_a_visit_turns_pages_quickly_but_not_endlessly(door: Door) -> None:
     statuses = [door.knocks("/me/plans", cookie="__Host-pushpull=a") for _ in range(250)]
     assert statuses == [200] * 240 + [429] * 10
     assert door.knocks("/me", cookie="__Host-pushpull=b") == 200
+    for more in ("__Host-pushpull=a; x=1", "x=2; __Host-pushpull=a", "__Host-pushpull-staff=3; __Host-pushpull=a"):
+        assert door.knocks("/me", cookie=more) == 429  # the same visit, whatever else comes along
 
 
 def test_style_sheets_and_probes_are_never_refused(door: Door) -> None:
