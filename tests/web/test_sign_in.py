@@ -212,7 +212,10 @@ def test_what_is_not_in_the_token_is_asked_for(browser: TestClient, issuer: Issu
     assert staff_in(browser, issuer).email == "grace@example.org"
 
 
-@pytest.mark.parametrize(("verified", "email"), [(True, "grace@example.org"), (False, ""), ("false", ""), (None, "")])
+@pytest.mark.parametrize(
+    ("verified", "email"),
+    [(True, "grace@example.org"), (False, ""), ("false", ""), ("False", ""), ("no", ""), (0, ""), ([], ""), (None, "")],
+)
 def test_an_address_counts_unless_the_provider_doubts_it(
     browser: TestClient, issuer: Issuer, verified: object, email: str
 ) -> None:
