@@ -69,6 +69,8 @@ def lateness(as_of: str) -> timedelta:
 def stage_run_name(stage: str) -> Callable[[], str]:
     """What a stage's runs are called, e.g. "two-minutes-a-day: launch announcement", or without a wave when it is all.
 
+    A dry run says that it is one: it stands beside real ones in the list of runs.
+
     Args:
         stage: as people call it.
 
@@ -78,7 +80,8 @@ def stage_run_name(stage: str) -> Callable[[], str]:
 
     def name() -> str:
         given = flow_run.parameters
-        return f"{given['campaign']}: {stage} {given.get('wave', '')}".rstrip()
+        name = f"{given['campaign']}: {stage} {given.get('wave', '')}".rstrip()
+        return f"{name} (dry run)" if given.get("dry_run") else name
 
     return name
 

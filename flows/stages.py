@@ -15,7 +15,7 @@ from tasks.brief import publish_briefing
 from tasks.events import Event, announce
 from tasks.plan import load_stage, plan_wave
 from tasks.publish import in_a_run
-from tasks.report import report_changes, report_plans
+from tasks.report import report_changes, report_no_waves, report_plans
 from tasks.rerun import rerun_cohort
 
 
@@ -47,6 +47,8 @@ def plan_stage(
     else:
         plans = [plan_wave(each, as_of, late_by=late_by, dry_run=dry_run) for each in waves]
     report_plans(stage, plans)
+    if dry_run and not waves:
+        report_no_waves(campaign, stage, as_of + timedelta(days=days_ahead))
     if not dry_run and not cohort:
         _tell(campaign, plans, as_of)
     return plans

@@ -30,6 +30,17 @@ def report_plans(stage: str, plans: Sequence[PlanResult]) -> None:
     )
 
 
+def report_no_waves(campaign: str, stage: str, as_of: datetime) -> None:
+    """Say that a stage has nothing to plan: somebody asked, and an empty page looks like a mistake.
+
+    Args:
+        as_of: aware; which day was asked for.
+    """
+    asked = f"{as_of:%a %d %b %Y %H:%M %Z}"
+    text = f"`{campaign}` has no wave of the {stage} stage on the day of {asked}: nobody would get one."
+    publish_markdown(key=f"{stage}-no-wave", markdown=text, description=f"What the {stage} stage would plan: nothing.")
+
+
 def _plan_row(plan: PlanResult) -> dict[str, object]:
     skipped = ", ".join(f"{count} {reason}" for reason, count in plan.by_reason.items())
     channels = ", ".join(f"{count} {channel}" for channel, count in plan.by_channel.items())

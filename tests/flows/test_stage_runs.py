@@ -75,6 +75,18 @@ def test_a_run_says_campaign_stage_and_wave(company: Installation, launch_day: d
     assert one == "two-minutes-a-day: launch announcement"
     assert name_of(launch, campaign=CAMPAIGN, as_of=at) == "two-minutes-a-day: launch"
     assert name_of(reengagement, campaign=CAMPAIGN, as_of=at) == "two-minutes-a-day: re-engagement"
+    dry = name_of(launch, campaign=CAMPAIGN, wave="announcement", as_of=at, dry_run=True)
+    assert dry == "two-minutes-a-day: launch announcement (dry run)"
+
+
+def test_a_dry_run_says_so_where_no_wave_falls_on_the_day(
+    company: Installation, launch_day: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("tasks.report.publish_markdown", lambda **given: said.append(given["markdown"]))
+    asyncio.run(reengagement(campaign=CAMPAIGN, as_of=launch_day.isoformat(), dry_run=True))
+    assert "nobody would get one" in said[0]
+    assert "reengagement" in said[0]
 
 
 def test_what_is_newly_planned_is_told_once(
