@@ -10,8 +10,7 @@ Opening something without staying any known time is not learning, and what a sys
 doing (:mod:`pushpull.learners.verbs`). Rest days and pauses are never missed, and rest is no reason not to learn: a
 rest day with two minutes is met.
 
-What lives here is the arithmetic of days; the same rule as SQL, for all who may be nudged, is in
-:mod:`pushpull.ledger.habit`.
+What lives here is the arithmetic of days, and the same rule as conditions for statements over many learners.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from functools import cache, lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from pushpull.learners.tables import activity
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS, OPENING_VERBS
@@ -183,6 +182,12 @@ def is_learning() -> ColumnElement[bool]:
         activity.c.verb.not_in(NOT_ACTIVE_VERBS),
         or_(activity.c.minutes.is_not(None), activity.c.verb.not_in(OPENING_VERBS)),
     )
+
+
+def is_met() -> ColumnElement[bool]:
+    """Whether the rows of one learner's day, grouped and :func:`is_learning` all, make it a day met."""
+    some_unknown = func.count() > func.count(activity.c.minutes)
+    return or_(func.sum(activity.c.minutes) >= TWO_MINUTES, some_unknown)
 
 
 def learned_between(connection: Connection, learner_id: int, start: datetime, end: datetime) -> tuple[Learned, ...]:

@@ -45,7 +45,7 @@ from sqlalchemy import (
 )
 
 from pushpull.db import UtcDateTime, table_of
-from pushpull.learners.habit import TWO_MINUTES, WEEKEND, is_learning
+from pushpull.learners.habit import WEEKEND, is_learning, is_met
 from pushpull.learners.tables import activity, learner, learner_choice
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS
 from pushpull.ledger.cues import has_reminder, is_reminded_now
@@ -213,7 +213,7 @@ def _practice(rules: Terms, on: Mapping[str, date], among: Among | None) -> From
             is_learning(),
         )
         .group_by(activity.c.learner_id, day.c.ago, day.c.ordinal)
-        .having(or_(func.sum(activity.c.minutes) >= TWO_MINUTES, func.count() > func.count(activity.c.minutes)))
+        .having(is_met())
     )
     days_met = met.subquery("days_met")
     told = _messages(rules, on, among).subquery("days_told")

@@ -280,3 +280,9 @@ def test_a_week_is_a_whole_one_in_the_organisations_zone() -> None:
     assert week == Week(datetime(2026, 3, 22, 23, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC))
     assert Week.last_before(datetime(2026, 3, 29, 21, 59, tzinfo=UTC), "Europe/Berlin").ends == week.begins
     assert Week.last_before(datetime(2026, 3, 29, 22, tzinfo=UTC), "Europe/Berlin") == week
+
+
+@pytest.mark.parametrize("fewest", [0, 1, 4])
+def test_no_installation_decides_for_figures_of_fewer_than_five(fewest: int) -> None:
+    with pytest.raises(ValueError, match="5 people or more"):
+        Rules(KEY, fewest=fewest)
