@@ -14,7 +14,7 @@ from pushpull.db import days_after
 from pushpull.learners.segments import compile_segment
 from pushpull.learners.tables import activity, learner, lifecycle
 from pushpull.ledger.champions import nominees
-from pushpull.ledger.habit import wants
+from pushpull.ledger.practice import wants
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import delivery, wave
 from pushpull.ledger.terms import Terms

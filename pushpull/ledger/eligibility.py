@@ -7,7 +7,7 @@ Nothing is written here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -42,10 +42,8 @@ from pushpull.ledger.offers import has_pick
 from pushpull.ledger.reach import unreachable, usable_channel
 from pushpull.ledger.spread import Spread, at_hours, due_windows, languages, sent_on, spread
 from pushpull.ledger.tables import delivery
-from pushpull.ledger.terms import Terms
+from pushpull.ledger.terms import Among, Terms
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, Arm, MessageClass, Reason
-
-Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 def planned_rows(connection: Connection, rules: Terms, kinds: Spread) -> Select[Any]:

@@ -6,7 +6,7 @@ whom a daily nudge is the last one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
@@ -25,7 +25,7 @@ from pushpull.ledger.messages import MessageFacts, RecommendedItem
 from pushpull.ledger.offers import pick_is_good
 from pushpull.ledger.reach import ADDRESS
 from pushpull.ledger.tables import pick
-from pushpull.ledger.terms import Terms
+from pushpull.ledger.terms import Among, Terms
 from pushpull.ledger.vocabulary import MessageClass
 
 #: All that a message may use of a learner, by the names templates have for it.
@@ -40,8 +40,6 @@ _STANDING: Final = EVERYTHING - {
     "given_name", "unsubscribe_url", "preferences_url", "first_contact", "items", "is_last_nudge",
 }  # fmt: skip
 _NOTHING: Final[Mapping[int, Any]] = {}
-
-Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 class Links(Protocol):

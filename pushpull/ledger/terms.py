@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from pushpull.learners.segments import SegmentContext
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import campaign_item
+
+#: Whether a column of learner ids is of the learners of a batch: narrows what is read before their messages are sent.
+Among = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,10 +139,12 @@ def test_makers_owners_their_managers_deciders_and_whom_the_file_names_have_an_i
             )
         )  # fmt: skip
         connection.execute(update(learner).where(learner.c.id == 5).values(title="Learning designer"))
+        connection.execute(update(learner).where(learner.c.id == 6).values(external_id="P-Six"))
+        record(connection, at=NOW, who="p-six", what="wave open", subject="1", why=None)
     vested = parse_segment({"field": "title", "prefix": "Learning"})
     found = why(engine, invitation(places=50, vested=vested))
-    assert {who for who, reason in found.items() if reason is WhyNot.INTEREST} == {1, 2, 3, 4, 5}
-    assert {who for who, reason in found.items() if reason is None} == {6, 7, 8}
+    assert {who for who, reason in found.items() if reason is WhyNot.INTEREST} == {1, 2, 3, 4, 5, 6}
+    assert {who for who, reason in found.items() if reason is None} == {7, 8}
 
 
 def test_an_invitation_is_a_message_like_any_other_and_is_noted_down(engine: Engine) -> None:

@@ -18,7 +18,7 @@ from pushpull.learners.segments import Segment, SegmentContext, compile_segment,
 from pushpull.learners.segments.nodes import AllOf, AnyNode, AnyOf, ByLifecycle, Everyone, Not
 from pushpull.learners.tables import learner
 from pushpull.ledger.audience import UNKNOWN_RHYTHM_DAYS
-from pushpull.ledger.habit import wants
+from pushpull.ledger.practice import wants
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.timing import due_days_for, local_day
 from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES
