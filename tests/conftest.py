@@ -15,6 +15,10 @@ from tests import postgres
 
 pytest_plugins = ["tests.standin.fixtures", "tests.orchestra.fixtures"]
 
+# How long an example takes depends on what else the machine does; pytest-timeout ends what hangs.
+settings.register_profile("pushpull", deadline=None)
+settings.load_profile("pushpull")
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 

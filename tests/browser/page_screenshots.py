@@ -80,7 +80,6 @@ _LEARNERS: dict[str, tuple[Device, Callable[[Walker], object]]] = {
     "my-page-dark": (Device("phone", 390, 844, is_dark=True), lambda somebody: somebody.open("/me")),
     "item": (PHONE, _item),
     "plans": (PHONE, _plan),
-    "choices": (PHONE, lambda somebody: somebody.open("/me/choices")),
     "about": (DESKTOP, lambda somebody: somebody.open("/me/about")),
 }
 
