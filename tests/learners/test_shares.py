@@ -92,6 +92,9 @@ def test_credit_comes_with_use_after_the_link(engine: Engine) -> None:
         connection.execute(update(activity).values(voided_at=NOW))
         assert credited(connection, 1) == 1
         assert credited(connection, 2) == 0
+        connection.execute(insert(referral).values(learner_id=1, item_id=1, share_id=link, came_at=NOW))
+        completed(connection, 1, 1, NOW + DAY)
+        assert credited(connection, 1) == 1  # nobody is their own colleague
 
 
 def test_a_link_names_only_who_wants_to_be_named(engine: Engine) -> None:

@@ -254,7 +254,7 @@ def test_champions_rotate_and_nobody_is_asked_again_before_their_rest_is_over(en
         assert rotate(connection, 1, NOW + ANSWER_WITHIN) == Turned(rotated=1, lapsed=1)
         assert rotate(connection, 1, NOW + TERM) == Turned(rotated=1, lapsed=0)
     assert champions(engine) == {1: "rotated", 2: "rotated", 3: "declined"}
-    before, after = NOW + REST - timedelta(seconds=1), NOW + REST
+    before, after = NOW + 180 * DAY - timedelta(seconds=1), NOW + 180 * DAY
     assert invite(engine, invitation(before.date()), at=before).audience == 0
     assert invite(engine, invitation(after.date() + DAY), at=after).planned == 2
     assert champions(engine) == {1: "invited", 2: "rotated", 3: "invited"}
