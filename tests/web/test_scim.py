@@ -202,7 +202,8 @@ def test_filters_find_people_page_by_page(place: Place, provider: Provider) -> N
 
 
 NO_FILTERS = ["userName", "userName co \"a\"", "nosuch eq \"a\"", "(", "userName eq \"a", "active eq \"maybe\"",
-              "emails[display eq \"x\"]", "not (active eq true)", "(" * 900, "password eq \"x\""]  # fmt: skip
+              "emails[display eq \"x\"]", "not (active eq true)", "(" * 900, "password eq \"x\"",
+              "userName eq \"a\\u0000\""]  # fmt: skip
 
 
 def test_a_filter_that_is_not_spoken_here_is_refused(provider: Provider) -> None:

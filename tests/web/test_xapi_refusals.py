@@ -46,7 +46,7 @@ BROKEN: list[tuple[str, Any]] = [
         ("id", "x"), ("id", 7), ("actor", None), ("actor", []), ("actor", {}), ("actor", {**ADA, "openid": "https://x"}),
         ("actor", {"objectType": "Group"}), ("actor", {**ADA, "objectType": "agent"}), ("verb", {}), ("verb", "did"),
         ("verb", {"id": "did"}), ("verb", {"id": VERBS, "display": {"not a tag": "x"}}), ("object", {}),
-        ("object", None),
+        ("object", None), ("verb", {"id": "https://["}), ("object", {"id": "https://x\u2100.example/1"}),
         ("object", {"id": COURSE, "objectType": "Thing"}), ("object", {"id": COURSE, "definition": {"type": 1}}),
         ("object", {"objectType": "StatementRef", "id": "1"}), ("object", {"objectType": "SubStatement"}),
         ("result", {"score": {"scaled": 2}}), ("result", {"score": {"raw": "7"}}), ("result", {"duration": "10 min"}),

@@ -29,6 +29,8 @@ def condition_of(raw: str) -> ColumnElement[bool]:
     """
     if len(raw) > 2000 or raw.count("(") > _MOST_TERMS:
         raise InvalidFilterException(detail="the filter is too long")
+    if "\\u0000" in raw:  # a NUL, as JSON spells it: no text here has one, and PostgreSQL would not hear of it
+        raise InvalidFilterException(detail="a NUL is part of no value")
     return _condition(ScimFilter(raw).ast)
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Never
+from urllib.parse import urlsplit
 
 from pushpull.importers.fields import is_language_tag
 from pushpull.importers.refusals import Refusal, Refused
@@ -66,7 +67,16 @@ def pattern(expected: re.Pattern[str], rule: str) -> Check:
 
 
 uuid = pattern(_UUID, "not a UUID")
-iri = pattern(_IRI, "not an IRI")
+
+
+def iri(value: Any, path: str) -> None:
+    """An absolute IRI, whose host can be told from the rest (RFC 3987)."""
+    if not isinstance(value, str) or _IRI.fullmatch(value) is None:
+        invalid(path, "not an IRI")
+    try:
+        urlsplit(value)
+    except ValueError:  # half a literal address, or letters that stand for a slash
+        invalid(path, "not an IRI")
 
 
 def check_instant(value: Any, path: str) -> None:
