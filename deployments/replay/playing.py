@@ -12,9 +12,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from datetime import time as clock_time
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
@@ -23,7 +22,8 @@ from sqlalchemy.engine import make_url
 from content.campaign import stage_waves
 from deployments.replay import dataset, evidence
 from deployments.replay.campaign import ANNOUNCEMENT, KEY, REMINDERS, write_content
-from deployments.replay.dataset import DAY_ZERO, PARAMETERS, TIMEZONE, Dataset
+from deployments.replay.dataset import PARAMETERS, TIMEZONE, Dataset
+from deployments.replay.days import Day
 from deployments.replay.killing import kill_in_mid_wave
 from deployments.replay.report import Check, FileAccount, Kill, ReplayReport, Rerun, Series
 from flows.dispatch import dispatch
@@ -37,7 +37,6 @@ from pushpull.importers.reading import Rows
 from pushpull.importers.runs import ImportReport
 from pushpull.importers.tabular import Window, import_catalogue, import_people, import_records, split_by_day
 from pushpull.learners.tables import learner
-from pushpull.ledger import timing
 from pushpull.ledger.due import next_due
 from pushpull.ledger.planning import PlanResult
 from pushpull.ledger.results import wave_results
@@ -50,7 +49,6 @@ from tasks.installation import Installation, assemble, installed
 _BATCH_SIZE = 50
 #: Handovers of the killed worker.
 _HANDOVERS_BEFORE_DEATH = 3
-_MORNING = clock_time(0, 5)
 _STAGES = (launch, onboarding, recommendations, reengagement)
 
 #: Called after every day with its number and how many there are.
@@ -129,40 +127,6 @@ def _settings(data: Dataset, work_dir: Path, database_url: str | None) -> Settin
     )
 
 
-@dataclass
-class _Day:
-    """What is needed to play a day a second time."""
-
-    number: int
-    dispatched_at: list[datetime] = field(default_factory=list)
-
-    @property
-    def date(self) -> date:
-        return DAY_ZERO + timedelta(days=self.number)
-
-    @property
-    def morning(self) -> datetime:
-        return timing.local_instant(TIMEZONE, self.date, _MORNING)
-
-    @property
-    def start(self) -> datetime:
-        """From when records belong to it."""
-        return self.noon - timedelta(hours=12)
-
-    @property
-    def noon(self) -> datetime:
-        return dataset.noon(self.number)
-
-    @property
-    def end(self) -> datetime:
-        return timing.local_instant(TIMEZONE, self.date + timedelta(days=1), _MORNING)
-
-    @property
-    def midnight(self) -> datetime:
-        """Until when records belong to it."""
-        return self.noon + timedelta(hours=12)
-
-
 class _Play:
     def __init__(self, data: Dataset, here: Installation, clock: _Clock, *, days: int) -> None:
         self._data, self._here, self._clock, self._days = data, here, clock, days
@@ -182,10 +146,10 @@ class _Play:
     async def all_of_it(self, on_day: OnDay) -> None:
         """Bring in what was there before, play the days, and run three of them again."""
         self._import_what_was_there()
-        first_day = _Day(0)
+        first_day = Day(0)
         reminded = False
         for number in range(self._days):
-            day = first_day if number == 0 else _Day(number)
+            day = first_day if number == 0 else Day(number)
             await self._play(day)
             is_last = number == self._days - 1
             if number == 0:
@@ -198,14 +162,14 @@ class _Play:
         await self._again(first_day, "the launch day once more at the end, its wave long finished")
         self._import_everything_again()
 
-    async def _play(self, day: _Day) -> None:
+    async def _play(self, day: Day) -> None:
         await self._run_stages(day)
         await self._dispatch_until(day, day.morning, day.noon)
         self._import_records_of(day)
         await self._sync(day.noon)
         await self._dispatch_until(day, day.noon, day.end)
 
-    async def _again(self, day: _Day, what: str) -> None:
+    async def _again(self, day: Day, what: str) -> None:
         """Run the flows of a day a second time, and its imports."""
         outbox = self._here.settings.outbox_dir
         messages, rows = evidence.count_letters(outbox), self._rows()
@@ -222,7 +186,7 @@ class _Play:
         new = evidence.count_letters(outbox) - messages
         self._reruns.append(Rerun(what, messages, new, len(changed), new_records))
 
-    async def _run_stages(self, day: _Day) -> None:
+    async def _run_stages(self, day: Day) -> None:
         self._clock.now = day.morning
         campaign = self._here.campaign(KEY)
         for stage in _STAGES:
@@ -233,7 +197,7 @@ class _Play:
                 if plan.wave_id is not None:
                     self._audiences.setdefault(plan.wave_id, plan.audience)
 
-    async def _dispatch_until(self, day: _Day, after: datetime, until: datetime) -> None:
+    async def _dispatch_until(self, day: Day, after: datetime, until: datetime) -> None:
         while True:
             with reading(self._here.engine) as connection:
                 instant = next_due(connection, after=after, before=until)
@@ -292,8 +256,8 @@ class _Play:
 
     def _import_what_was_there(self) -> None:
         """People, catalogue, and what had happened when the presentation began."""
-        self._import_the_rest(now=_Day(0).start)
-        start = _Day(0)
+        self._import_the_rest(now=Day(0).start)
+        start = Day(0)
         for name, by_day in self._daily.items():
             earlier = [by_day.pop(day) for day in list(by_day) if day is None or day < start.date]
             rows = sorted((row for each in earlier for row in each.rows), key=lambda row: row[0])
@@ -313,11 +277,11 @@ class _Play:
                 self._count(name, report)
         return reports
 
-    def _import_records_of(self, day: _Day) -> None:
+    def _import_records_of(self, day: Day) -> None:
         for name, report in self._imports_of(day).items():
             self._count(name, report)
 
-    def _imports_of(self, day: _Day) -> dict[str, ImportReport]:
+    def _imports_of(self, day: Day) -> dict[str, ImportReport]:
         return {
             name: self._records(by_day[day.date], day.noon, until=day.midnight)
             for name, by_day in self._daily.items()
@@ -329,7 +293,7 @@ class _Play:
         now = self._ended_at
         for name, report in self._import_the_rest(now=now).items():
             self._files[name].again = report
-        until = _Day(self._days - 1).midnight
+        until = Day(self._days - 1).midnight
         for name in self._daily:
             self._files[name].again = self._records(self._data.folder / name, now, until=until)
 
