@@ -146,7 +146,7 @@ def test_a_team_without_a_campaign_reads_a_kind_word(company: Company) -> None:
     with writing(company.engine) as connection:
         connection.execute(update(wave).values(planned_as_of=NOW + timedelta(days=9)))
     company.sign_in("boss")
-    assert "No campaign has written to your team yet." in text_of(company.get("/team"))
+    assert "Up to last Sunday no campaign had written to your team." in text_of(company.get("/team"))
 
 
 def test_a_sponsor_sees_evidence_cost_and_what_is_not_known(company: Company) -> None:
