@@ -95,7 +95,7 @@ class Issuer:
     _tokens: dict[str, Person] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._name = "one"
+        self._name = f"one {secrets.token_hex(4)}"  # each start has a key of its own, and says so as real ones do
         self._key = RSAKey.generate_key(2048, {"kid": self._name})
         self._other_key = RSAKey.generate_key(2048, {"kid": "two"})
         routes = [
