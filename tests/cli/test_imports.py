@@ -104,7 +104,7 @@ def test_statements_come_from_a_file(company: Command, tmp_path: Path, ledger: E
         (("people", "empty.csv"), "empty.csv is empty"),
         (("people", "items.csv"), "lacks: external_id"),
         (("records", "items.csv"), "lacks: learner"),
-        (("catalogue", "items.csv", "--preset", "nope"), "there is no preset 'nope'; there are: canvas, cornerstone, generic"),
+        (("catalogue", "items.csv", "--preset", "nope"), "there is no preset 'nope'; there are: canvas, cornerstone"),
         (("people", "people.csv", "--param", "wrong=1"), "has no parameter 'wrong'; it has: source"),
         (("xapi", "nowhere.json"), "there is no file nowhere.json"),
         (("xapi", "people.csv"), "people.csv holds no statements"),
