@@ -155,7 +155,17 @@ class PeopleWriter:
         for row, column in zip(rows, by, strict=True):
             if column is not None:
                 self._run.refuse(row["row_number"], Refused(Refusal.ERASED, field=column))
+        self._forget_erased_managers(rows)
         return [row for row, column in zip(rows, by, strict=True) if column is None]
+
+    def _forget_erased_managers(self, rows: list[dict[str, Any]]) -> None:
+        """HR goes on naming a manager who was erased here; their people report to nobody we know."""
+        named = sorted({row["manager_external_id"] for row in rows if row.get("manager_external_id")})
+        by = erased_columns(self._run.connection, [{"external_id": each} for each in named], self._peppers)
+        gone = {each for each, column in zip(named, by, strict=True) if column is not None}
+        for row in rows:
+            if row.get("manager_external_id") in gone:
+                row["manager_external_id"] = None
 
     def _sides(self) -> list[SideSet]:
         return [self._identities] if self._tags is None else [self._identities, self._tags]

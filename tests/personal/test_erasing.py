@@ -172,6 +172,23 @@ def test_an_import_brings_nobody_back_who_was_erased(two: Engine, tmp_path: Path
     assert holding(two, marker(1)) == set()
 
 
+def test_a_file_that_names_an_erased_manager_brings_no_trace_of_them_back(two: Engine, tmp_path: Path) -> None:
+    erased(two)
+    if two.dialect.name == "postgresql":
+        with writing(two) as connection:
+            connection.exec_driver_sql("SELECT setval(pg_get_serial_sequence('learner', 'id'), 100)")
+    file = tmp_path / "people.csv"
+    file.write_text(f"external_id,manager_external_id\nnew-3,{external_id(1)}\nnew-4,{external_id(2)}\nnew-5,\n")
+    for accepted in (3, 0):
+        report = import_people(two, file, now=LATER, peppers=PEPPERS, confirmed=True)
+        assert (report.accepted, report.rejected) == (accepted, 0)
+    assert holding(two, external_id(1)) == set()
+    with reading(two) as connection:
+        rows = connection.execute(select(learner.c.external_id, learner.c.manager_external_id))
+        bosses = {row.external_id: row.manager_external_id for row in rows}
+    assert (bosses["new-3"], bosses["new-4"]) == (None, external_id(2))
+
+
 def test_ops_may_take_somebody_in_again(two: Engine, tmp_path: Path) -> None:
     erased(two)
     with writing(two) as connection:
