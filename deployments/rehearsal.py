@@ -73,6 +73,8 @@ class Rehearsal:
         ends = timing.local_instant(zone, day + timedelta(days=1), _MORNING)
         self._answer(until=begins)
         await self._run(sync)
+        with writing(self.here.engine) as connection:
+            self.answers += self.learners.choose(connection, at=begins)
         for stage in STAGES:
             await self._run(stage, campaign=self.campaign_key)
         # Cues may come before the campaign's own day begins: as deployed, these are planned on the day before.

@@ -18,6 +18,7 @@ from statistics import NormalDist
 from sqlalchemy import Connection
 
 from pushpull.db import insert_new
+from pushpull.insights.simulate.choosing import choose
 from pushpull.insights.simulate.sessions import Content, Memory, Record, session, single_sitting
 from pushpull.insights.simulate.surroundings import (
     SOURCE,
@@ -95,6 +96,10 @@ class SimulatedLearners:
                 self._come_unasked(doings, person, memory, at, items, contents)
         self._write(connection, doings)
         return doings.counts
+
+    def choose(self, connection: Connection, *, at: datetime) -> Counter[str]:
+        """Let everybody decide what they decide on their pages; see :func:`.choosing.choose`."""
+        return choose(connection, seed=self._seed, at=at)
 
     def _reactions(
         self, everybody: Mapping[int, Person], received: list[ReceivedMessage], since: datetime, until: datetime
