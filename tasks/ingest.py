@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pushpull.db import writing
-from pushpull.importers.xapi.receiving import replay_unknown
+from pushpull.importers.xapi.waiting import forget_unknown, replay_unknown
 from tasks.installation import installation
 from tasks.state import fold_progress, known_campaigns, move_lifecycles
 from tasks.step import step
@@ -13,9 +13,11 @@ from tasks.step import step
 
 @step("count what came too early")
 def count_early(as_of: datetime) -> None:
-    """Count statements about people or items that were not known when they came, and are by now."""
+    """Count statements about people or items that were not known when they came, and are by now; what nothing came of
+    for long is not kept."""
     with writing(installation().engine) as connection:
         replay_unknown(connection, now=as_of)
+        forget_unknown(connection, now=as_of)
 
 
 def fold_news(as_of: datetime) -> dict[str, dict[str, int]]:

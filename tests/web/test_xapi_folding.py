@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from threading import Event
 from time import monotonic, sleep
 from typing import Any
@@ -13,8 +14,9 @@ from sqlalchemy import insert, select, update
 
 from flows.sync import sync
 from pushpull.db import reading, writing
-from pushpull.importers.tables import import_run, quarantine
-from pushpull.importers.xapi.receiving import replay_unknown
+from pushpull.importers.tables import import_run, quarantine, xapi_statement
+from pushpull.importers.xapi import waiting
+from pushpull.importers.xapi.waiting import WAITS, forget_unknown, replay_unknown
 from pushpull.learners.tables import activity, learner, learner_identity, lifecycle, progress
 from tasks.ingest import fold_news
 from tasks.installation import Installation, installed
@@ -71,6 +73,28 @@ def folding(place: Place) -> Iterator[Folding]:
     with installed(home):
         yield folding
         folding.close()
+
+
+def test_however_many_wait_all_of_them_count(place: Place, player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_PAGE", 2)
+    eva = {"mbox": "mailto:eva@example.org"}
+    player.post([said(number, actor=eva) for number in range(1, 8)])
+    with writing(place.engine) as connection:
+        new = {"external_id": "p-2", "draw": 1, "created_at": NOW, "updated_at": NOW}
+        connection.execute(insert(learner).values(id=2, **new))
+        connection.execute(insert(learner_identity).values(kind="mbox", value=eva["mbox"], learner_id=2))
+        assert replay_unknown(connection, now=NOW) == 7
+
+
+def test_what_nothing_came_of_is_not_kept_for_ever(place: Place, player: Player) -> None:
+    player.post([said(1), said(2, actor={"mbox": "mailto:nobody@example.org"})])
+    kept = select(xapi_statement.c.statement_id)
+    with writing(place.engine) as connection:
+        stored = connection.scalars(select(xapi_statement.c.stored_at)).first()
+        assert stored is not None
+        assert forget_unknown(connection, now=stored + WAITS) == 0
+        assert forget_unknown(connection, now=stored + WAITS + timedelta(seconds=1)) == 1
+        assert connection.scalars(kept).all() == [said(1)["id"]]
 
 
 def test_the_nightly_sync_counts_them_too(place: Place, player: Player) -> None:

@@ -1,39 +1,35 @@
 """Statements as course players send them: one request at a time, whole or not at all (xAPI 1.0.3, part three, 2.1).
 
 A statement is kept as it was sent, so that it can be asked for again, and becomes activity in the same transaction. One
-that says nothing about a learner we know is kept too; :func:`replay_unknown` looks at it again once we know more. Of
-somebody who was erased nothing is kept, whoever sends it.
+that says nothing about a learner we know is kept too: see :mod:`pushpull.importers.xapi.waiting`. Of somebody who was
+erased nothing is kept, whoever sends it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select
+from sqlalchemy import Connection, Engine, select
 
 from pushpull.db import insert_into, writing
 from pushpull.importers.daily import account, run_of_day
 from pushpull.importers.refusals import Refusal, Refused
 from pushpull.importers.runs import ImportRun
 from pushpull.importers.staging import chunks
-from pushpull.importers.tables import import_cursor, xapi_statement
+from pushpull.importers.tables import xapi_statement
 from pushpull.importers.xapi.becoming import activity_of
-from pushpull.importers.xapi.facts import SOURCE, Fact, fact_of, id_of, people_in
+from pushpull.importers.xapi.facts import Fact, fact_of, id_of, people_in
 from pushpull.importers.xapi.sameness import as_listed, same
 from pushpull.importers.xapi.statements import VOIDED, check_statement
 from pushpull.learners.lists import in_texts
-from pushpull.learners.tables import activity, learner
+from pushpull.learners.tables import activity
 from pushpull.ledger.erased import erased_identities, has_any
 
 #: The version of statements that do not say theirs (part two, 2.4.10).
 _VERSION = "1.0.0"
-#: How far back statements about people nobody knew are looked at again, and how many at once.
-REPLAYED = timedelta(days=90)
-_MOST_REPLAYED = 5000
-_REPLAY = "xapi:replay"
 
 
 class StatementRefusedError(ValueError):
@@ -102,54 +98,19 @@ def receive(
         for at in (at for at, each in enumerate(ids, start=1) if each in erased):
             run.refuse(at, Refused(Refusal.ERASED, field="actor"))
         numbered = [(at, body) for at, body in enumerate(bodies, start=1) if body["id"] in new]
-        _become_activity(run, numbered)
+        become_activity(run, numbered)
         account(run)
     return ids
 
 
-def replay_unknown(connection: Connection, *, now: datetime) -> int:
-    """Look again at statements of people nobody knew, if people are new or have changed since the last time.
-
-    Args:
-        now: the instant of this look, aware; it is remembered for the next one.
-
-    Returns:
-        How many statements became activity.
-    """
-    last = connection.scalar(select(import_cursor.c.stored_until).where(import_cursor.c.source == _REPLAY))
-    latest = connection.scalar(select(func.max(learner.c.updated_at)))
-    if latest is None or (last is not None and latest < last):
-        return 0
-    remember = insert_into(connection, import_cursor).values(source=_REPLAY, stored_until=now)
-    connection.execute(
-        remember.on_conflict_do_update(index_elements=["source"], set_={"stored_until": remember.excluded.stored_until})
-    )
-    waiting = connection.execute(
-        select(xapi_statement.c.source, xapi_statement.c.body)
-        .where(xapi_statement.c.stored_at >= now - REPLAYED, _says_nothing_yet())
-        .order_by(xapi_statement.c.stored_at.desc())
-        .limit(_MOST_REPLAYED)
-    ).all()
-    found = 0
-    for source in sorted({row.source for row in waiting}):
-        run = run_of_day(connection, "xapi", source, now=now)
-        _become_activity(run, [(1, row.body) for row in waiting if row.source == source])
-        found += run.report.accepted
-        # They were rows of the day they came on, and refused there: only those that are taken in now count again.
-        run.report.rows_in, run.report.rejected, run.report.duplicate = run.report.accepted, 0, 0
-        run.forget_refused()
-        if run.report.accepted:
-            account(run)
-    return found
-
-
-def _says_nothing_yet() -> ColumnElement[bool]:
-    """No activity came of a statement that could bring some."""
-    verb, kind = (xapi_statement.c.body[path].as_string() for path in (("verb", "id"), ("actor", "objectType")))
-    of_it = select(activity.c.id).where(activity.c.source == SOURCE)
-    own = of_it.where(activity.c.source_id == xapi_statement.c.statement_id).exists()
-    of_members = of_it.where(func.substr(activity.c.source_id, 1, 36) == xapi_statement.c.statement_id).exists()
-    return and_(verb != VOIDED, ~own, or_(func.coalesce(kind, "Agent") != "Group", ~of_members))
+def become_activity(run: ImportRun, numbered: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+    """Make activity of statements, by their numbers in the run; what cannot become any is counted as refused."""
+    rows = activity_of(run, list(_facts(run, numbered)))
+    columns = [{n: v for n, v in row.items() if n not in {"row_number", "occurrence"}} for row in rows]
+    if columns:
+        # The same statement for any number of rows: one with all their values in it is made anew each time, which takes
+        # as long as all the rest of a request.
+        run.connection.execute(insert_into(run.connection, activity).on_conflict_do_nothing(), columns)
 
 
 def _checked(position: int, statement: Any) -> dict[str, Any]:
@@ -221,15 +182,6 @@ def _refuse_voidings(connection: Connection, source: str, bodies: Sequence[Mappi
             raise StatementRefusedError(targets[row.statement_id], "object.id: the statement of another source")
         if row.body["verb"]["id"] == VOIDED:
             raise StatementRefusedError(targets[row.statement_id], "object.id: a voiding statement cannot be voided")
-
-
-def _become_activity(run: ImportRun, numbered: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-    rows = activity_of(run, list(_facts(run, numbered)))
-    columns = [{n: v for n, v in row.items() if n not in {"row_number", "occurrence"}} for row in rows]
-    if columns:
-        # The same statement for any number of rows: one with all their values in it is made anew each time, which takes
-        # as long as all the rest of a request.
-        run.connection.execute(insert_into(run.connection, activity).on_conflict_do_nothing(), columns)
 
 
 def _facts(run: ImportRun, numbered: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Fact]]:
