@@ -38,7 +38,7 @@ MANIFESTS = [
 VALUES: Mapping[str, Any] = YAML(typ="safe").load(SHIPPED / "kubernetes" / "prefect-server.values.yaml")
 UNITS = sorted((SHIPPED / "systemd").glob("*.service"))
 #: In the environment of a process, and of no setting.
-OTHERS = {"DO_NOT_TRACK", "PREFECT_SERVER_ENCRYPTION_KEY", "HOME"}
+OTHERS = {"FORWARDED_ALLOW_IPS", "DO_NOT_TRACK", "PREFECT_SERVER_ENCRYPTION_KEY", "HOME"}
 #: What compose.yaml itself is filled in with.
 FILLED_IN = {"POSTGRES_PASSWORD", "PREFECT_UI_ORIGIN", "PREFECT_BIND", "WEB_BIND", "CONTENT_DIR"}
 #: What takes no --help: an application to import, or nothing of ours.
