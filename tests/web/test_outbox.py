@@ -41,6 +41,6 @@ def test_nothing_but_pages_and_messages_can_be_read(place: Place) -> None:
     (place.settings.outbox_dir.parent / "secret.html").write_text("secret")
     for path in (
         *("../secret.html", "%2e%2e/secret.html", "messages/../../secret.html", "messages/%2e%2e/%2e%2e/secret.html"),
-        *("parcels/email/5/x.parcel", "parcels", "messages", "x" * 5000, "%00", "messages/%00", "//etc/passwd"),
+        *("parcels/email/5/x.parcel", "parcels", "messages", "x" * 1500, "%00", "messages/%00", "//etc/passwd"),
     ):
         assert place.client.get(f"/outbox/{path}").status_code == 404
