@@ -228,19 +228,12 @@ def blocked_channels(
         A subquery with ``learner_id`` and, per channel, the booleans ``opted_out_<channel>``, ``granted_<channel>``
         (an explicit yes that stands) and ``suppressed_<channel>``.
     """
-    if among is None:
-        return _blocked_everywhere(family, tuple(channels))
-    return _blocked(family, channels, among)
+    return _blocked(family, tuple(channels), among)
 
 
-@lru_cache(maxsize=64)
-def _blocked_everywhere(family: str, channels: tuple[Channel, ...]) -> Subquery:
-    # Building the expression takes longer than running it on a small company.
-    return _blocked(family, channels, None)
-
-
+@lru_cache(maxsize=64)  # building the expression takes longer than running it on a small company
 def _blocked(
-    family: str, channels: Sequence[Channel], among: Callable[[ColumnElement[int]], ColumnElement[bool]] | None
+    family: str, channels: tuple[Channel, ...], among: Callable[[ColumnElement[int]], ColumnElement[bool]] | None
 ) -> Subquery:
     words = _words(family, channels, among)
     word_at: dict[tuple[str, str, int], ColumnElement[Any]] = {}

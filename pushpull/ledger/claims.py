@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     CTE,
@@ -110,6 +111,11 @@ def near(column: ColumnElement[int], *, is_dense: bool) -> ColumnElement[bool]:
     if is_dense:
         return column.between(bindparam("batch_first", type_=BigInteger), bindparam("batch_last", type_=BigInteger))
     return in_ids(column, "batch_ids")
+
+
+#: Both kinds of :func:`near`, by whether the batch is dense: always the same two, so that what is made with one of them
+#: can be kept.
+NEAR: Final = {is_dense: partial(near, is_dense=is_dense) for is_dense in (True, False)}
 
 
 def claimed_rows() -> CTE:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -35,7 +34,7 @@ from pushpull.learners.tables import learner, learner_choice, progress
 from pushpull.ledger.arms import arm, variant
 from pushpull.ledger.audience import is_about_silence, segments, was_active_since, was_told
 from pushpull.ledger.champions import is_still_invited, may_be_invited
-from pushpull.ledger.claims import near
+from pushpull.ledger.claims import NEAR
 from pushpull.ledger.cues import at_cues
 from pushpull.ledger.habit import habit_rules
 from pushpull.ledger.offers import has_pick
@@ -83,9 +82,9 @@ def rechecked(connection: Connection, rules: Terms, *, is_dense: bool) -> Select
     It may say more than was asked for, about learners near those of the batch.
 
     Args:
-        is_dense: see :func:`pushpull.ledger.claims.near`.
+        is_dense: see :attr:`pushpull.ledger.claims.Batch.is_dense`.
     """
-    among = partial(near, is_dense=is_dense)
+    among = NEAR[is_dense]
     judged = _Judged(connection, rules, at=literal(rules.as_of, UtcDateTime), among=among)
     reasons = list(judged.reasons)
     if rules.spec.stop_when_active and rules.planned_as_of is not None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
+from functools import cached_property
 from typing import Any, Final, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, SmallInteger, and_, bindparam, false, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, SmallInteger, and_, bindparam, false, func, select
 
 from pushpull.catalogue.tables import item
 from pushpull.learners.tables import learner, lifecycle, progress
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger import timing
-from pushpull.ledger.claims import Batch, near
+from pushpull.ledger.claims import NEAR, Batch
 from pushpull.ledger.habit import last_nudges
 from pushpull.ledger.links import LANDING_LIFETIME
 from pushpull.ledger.messages import MessageFacts, RecommendedItem
@@ -83,42 +83,53 @@ class _Where:
 
 
 class _Statements:
-    """What is asked about the learners of a batch."""
+    """What is asked about the learners of a batch; each statement is made when it is first asked, for making one takes
+    longer than running it on a small wave."""
 
     def __init__(self, rules: Terms, among: Among, of_batch: ColumnElement[bool]) -> None:
-        self.people = {
-            channel: select(
-                learner.c.id,
-                ADDRESS[channel].label("to"),
-                learner.c.given_name,
-                learner.c.family_name,
-                func.coalesce(learner.c.timezone, "").label("zone"),
-                lifecycle.c.activated_at,
-            )
-            .select_from(
-                learner.outerjoin(
-                    lifecycle,
-                    and_(lifecycle.c.learner_id == learner.c.id, lifecycle.c.campaign_id == rules.campaign_id),
+        self._rules, self._among, self._of_batch = rules, among, of_batch
+        self._people: dict[Channel, Select[Any]] = {}
+
+    def people(self, channel: Channel) -> Select[Any]:
+        if channel not in self._people:
+            here = and_(lifecycle.c.learner_id == learner.c.id, lifecycle.c.campaign_id == self._rules.campaign_id)
+            self._people[channel] = (
+                select(
+                    learner.c.id,
+                    ADDRESS[channel].label("to"),
+                    learner.c.given_name,
+                    learner.c.family_name,
+                    func.coalesce(learner.c.timezone, "").label("zone"),
+                    lifecycle.c.activated_at,
                 )
+                .select_from(learner.outerjoin(lifecycle, here))
+                .where(self._among(learner.c.id))
             )
-            .where(among(learner.c.id))
-            for channel in rules.spec.channels
-        }
-        self.standing = select(
+        return self._people[channel]
+
+    @cached_property
+    def standing(self) -> Select[Any]:
+        return select(
             progress.c.learner_id,
             progress.c.item_id,
             progress.c.completed_at,
             progress.c.last_activity_at,
             progress.c.due_at,
             progress.c.place_title,
-        ).where(among(progress.c.learner_id), progress.c.item_id.in_(rules.item_ids))
-        self.picked = (
+        ).where(self._among(progress.c.learner_id), progress.c.item_id.in_(self._rules.item_ids))
+
+    @cached_property
+    def picked(self) -> Select[Any]:
+        return (
             select(pick, item.c.title, item.c.minutes, item.c.summary, item.c.format)
             .join(item, item.c.id == pick.c.item_id)
-            .where(of_batch, among(pick.c.learner_id), pick_is_good(as_of=rules.as_of))
+            .where(self._of_batch, self._among(pick.c.learner_id), pick_is_good(as_of=self._rules.as_of))
             .order_by(pick.c.learner_id, pick.c.position)
         )
-        self.last_nudges = last_nudges(rules, among)
+
+    @cached_property
+    def last_nudges(self) -> Select[Any]:
+        return last_nudges(self._rules, self._among)
 
 
 class FactReader:
@@ -152,9 +163,7 @@ class FactReader:
             pick.c.wave_id == bindparam("batch_wave", type_=BigInteger),
             pick.c.rotation == bindparam("batch_rotation", type_=SmallInteger),
         )
-        self._statements = {
-            is_dense: _Statements(rules, partial(near, is_dense=is_dense), of_batch) for is_dense in (True, False)
-        }
+        self._statements = {is_dense: _Statements(rules, among, of_batch) for is_dense, among in NEAR.items()}
 
     def read(self, connection: Connection, batch: Batch) -> dict[int, Addressed]:
         """Addresses and facts by learner id."""
@@ -188,7 +197,7 @@ class FactReader:
             last.update(row.learner_id for row in connection.execute(statements.last_nudges, parameters))
         found: dict[int, Addressed] = {}
         for learner_id, to, given, family, zone, activated_at in connection.execute(
-            statements.people[where.channel], parameters
+            statements.people(where.channel), parameters
         ).all():
             if learner_id in about:
                 name = f"{given} {family}" if given and family else given or family or ""

@@ -100,16 +100,9 @@ class Recheck:
         self.outranking = outranking_waves(connection, rules.spec)
         #: No learner's local date is earlier.
         self._first_day = min((clock.day for clock in self.clocks.values()), default=rules.as_of.toordinal()) - 1
-        self._verdicts = {is_dense: self._verdict(connection, is_dense=is_dense) for is_dense in (True, False)}
-        self._close = {
-            is_dense: close_to(
-                self.caps,
-                is_near=near(contact.c.learner_id, is_dense=is_dense),
-                first_day=self._first_day,
-                lane=rules.spec.message_class.lane,
-            )
-            for is_dense in (True, False)
-        }
+        # By whether the batch is dense; made when first asked, for a small wave has batches of one kind.
+        self._verdicts: dict[bool, Select[tuple[int, str | None, str | None]]] = {}
+        self._close: dict[bool, Select[tuple[int]]] = {}
         # Serialises with opt-outs and with other campaigns' handovers to the same people, so that neither a cap nor an
         # opt-out can be missed between the question and the commit. Ascending: two workers never wait in a circle.
         self._lock = (
@@ -121,11 +114,24 @@ class Recheck:
 
     def _verdict(self, connection: Connection, *, is_dense: bool) -> Select[tuple[int, str | None, str | None]]:
         """The statement for the learners to whom something has happened; all others may be sent to as planned."""
-        verdict = rechecked(connection, self.rules, is_dense=is_dense).subquery("verdict")
-        usual = bindparam("batch_channel", type_=String)
-        return select(verdict.c.learner_id, verdict.c.reason, verdict.c.channel).where(
-            or_(verdict.c.reason.is_not(None), verdict.c.channel.is_distinct_from(usual))
-        )
+        if is_dense not in self._verdicts:
+            verdict = rechecked(connection, self.rules, is_dense=is_dense).subquery("verdict")
+            usual = bindparam("batch_channel", type_=String)
+            self._verdicts[is_dense] = select(verdict.c.learner_id, verdict.c.reason, verdict.c.channel).where(
+                or_(verdict.c.reason.is_not(None), verdict.c.channel.is_distinct_from(usual))
+            )
+        return self._verdicts[is_dense]
+
+    def _close_to_a_cap(self, *, is_dense: bool) -> Select[tuple[int]]:
+        """The statement for the learners whose attention budget has to be read."""
+        if is_dense not in self._close:
+            self._close[is_dense] = close_to(
+                self.caps,
+                is_near=near(contact.c.learner_id, is_dense=is_dense),
+                first_day=self._first_day,
+                lane=self.rules.spec.message_class.lane,
+            )
+        return self._close[is_dense]
 
     def decide(self, connection: Connection, batch: Batch) -> Decisions:
         """Lock the batch's learners and rows and ask every rule again."""
@@ -133,7 +139,9 @@ class Recheck:
         zones: dict[int, str] = dict(connection.execute(self._lock, parameters).all())
         # Without it the reaper could put a row back between the verdict and the handover, and two workers would send.
         held = set(connection.execute(select(delivery.c.learner_id).where(batch.mine()).with_for_update()).scalars())
-        asked = connection.execute(self._verdicts[batch.is_dense], parameters | {"batch_channel": batch.channel})
+        asked = connection.execute(
+            self._verdict(connection, is_dense=batch.is_dense), parameters | {"batch_channel": batch.channel}
+        )
         verdicts = {row.learner_id: (row.reason, row.channel) for row in asked}
         times = {learner_id: self.clocks[zone] for learner_id, zone in zones.items() if learner_id in held}
         book, waiting = self._attention(connection, batch, times)
@@ -160,7 +168,10 @@ class Recheck:
         waiting = {
             learner_id: count for learner_id, count in rivals(connection, ends, self.outranking).items() if count
         }
-        close: set[int] = {*waiting, *connection.execute(self._close[batch.is_dense], batch.parameters()).scalars()}
+        close: set[int] = {
+            *waiting,
+            *connection.execute(self._close_to_a_cap(is_dense=batch.is_dense), batch.parameters()).scalars(),
+        }
         days = {learner_id: times[learner_id].day for learner_id in close & times.keys()}
         return spent(connection, days, lane=self.rules.spec.message_class.lane), waiting
 
