@@ -155,7 +155,7 @@ def test_parameters_are_checked() -> None:
     oulad = load_preset("oulad")
     with pytest.raises(PresetError, match="no parameter 'week_zero'"):
         oulad.parameters({"week_zero": "1"})
-    with pytest.raises(PresetError, match="not a date"):
+    with pytest.raises(PresetError, match="is no date"):
         oulad.parameters({"day_zero": "01/10/2013"})
 
 

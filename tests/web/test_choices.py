@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -132,12 +132,13 @@ def test_a_pause_is_told_with_its_end_and_ended_at_a_word(place: Place) -> None:
     english(place)
     come(place)
     assert "You are on a pause until" not in shown(place)
+    asked = datetime.now(UTC)
     text = saved(place, "pause", action="pause", days="3")
     assert "You are on a pause until" in text
     with reading(place.engine) as connection:
         until = choices_of(connection, 1).paused_until
     assert until is not None
-    assert timedelta(days=2, hours=23) < until - NOW <= timedelta(days=3, minutes=5)
+    assert timedelta(days=2, hours=23) < until - asked <= timedelta(days=3, minutes=5)
     assert "You are on a pause until" not in saved(place, "pause", action="resume")
 
 
