@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
-from pushpull.db import BigKey, UtcDateTime, metadata
+from pushpull.db import BigKey, Json, UtcDateTime, metadata
 
 item = Table(
     "item",
@@ -37,6 +37,14 @@ item_tag = Table(
     Column("tag", String(100), primary_key=True),
 )
 
+item_requirement = Table(
+    "item_requirement",
+    metadata,
+    # What must be completed before an item is offered.
+    Column("item_id", ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("requires_key", String(255), primary_key=True),  # key of the other item; one that is unknown binds nobody
+)
+
 section = Table(
     "section",
     metadata,
@@ -58,4 +66,20 @@ item_thread = Table(
     Column("url", Text, nullable=False),  # https
     Column("who", Text, nullable=False),
     Column("set_at", UtcDateTime, nullable=False),
+)
+
+catalogue_finding = Table(
+    "catalogue_finding",
+    metadata,
+    # What an audit found about an item, and what people made of it: the rewrite queue.
+    Column("item_id", ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("rule", String(40), primary_key=True),
+    Column("severity", String(16), nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("state", String(16), nullable=False),  # FindingState: open | gone | dismissed
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),  # the latest audit that found it
+    Column("who", Text),  # dismissed it
+    Column("decided_at", UtcDateTime),
+    Index("ix_catalogue_finding_state", "state"),
 )

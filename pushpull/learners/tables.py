@@ -44,6 +44,7 @@ learner = Table(
     # stick to the person over imports, databases and campaigns.
     Column("draw", BigInteger, nullable=False),
     Column("preferred_hour", SmallInteger),  # local hour 0..23 at which this person responds; null is unknown
+    Column("preferred_channel", String(16)),  # over which this person responds; null is unknown
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
@@ -68,7 +69,7 @@ profile_fact = Table(
     "profile_fact",
     metadata,
     Column("learner_id", ForeignKey("learner.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String(32), primary_key=True),  # goal | aspiration | need | format | barrier
+    Column("kind", String(32), primary_key=True),  # FactKind
     Column("value", String(400), primary_key=True),
     Column("source", String(16), nullable=False),  # declared | hr | learned
     Column("confidence", Float, nullable=False, default=1.0),

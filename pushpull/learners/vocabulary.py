@@ -79,6 +79,10 @@ class FactKind(StrEnum):
     WHY = "why"  # what for, in the learner's own words (mission R9)
     LANGUAGE = "language"  # the one they chose themselves
     HOUR = "hour"  # the local hour they chose themselves
+    CHANNEL = "channel"  # over which they respond
+    DAYS = "days"  # the weekdays on which they learn, e.g. "mon tue thu"
+    SESSION_MINUTES = "session_minutes"  # how long they usually stay
+    TOPIC = "topic"  # a tag of what they came back to
     HR_LANGUAGE = "hr_language"  # what HR says, kept beside the learner's own choice until that is withdrawn
 
 

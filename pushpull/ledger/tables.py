@@ -222,6 +222,19 @@ approval = Table(
     Index("ix_approval_wave_id_rotation", "wave_id", "rotation"),
 )
 
+intensity = Table(
+    "intensity",
+    metadata,
+    # How hard a campaign pushes, week by week: less as more learners come unasked.
+    Column("campaign_id", ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True),
+    Column("week", Date, primary_key=True),  # the Monday from which it holds
+    Column("rung", SmallInteger, nullable=False),  # Rung: 0 is the plan as written
+    Column("visits", Integer, nullable=False),  # in the weeks it was decided from
+    Column("unprompted", Integer, nullable=False),  # of these, visits that no message caused
+    Column("why", Text, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+)
+
 switch = Table(
     "switch",
     metadata,

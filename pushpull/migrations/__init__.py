@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 import pushpull.catalogue.tables
 import pushpull.importers.tables
+import pushpull.insights.tables
 import pushpull.learners.tables  # imported for their effect: they fill the metadata
 import pushpull.ledger.tables
 from pushpull.db import writing
