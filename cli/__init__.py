@@ -20,6 +20,7 @@ from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.deploying import deploy, undeploy
 from cli.errors import in_words
 from cli.imports import imports
+from cli.insights import insights
 from cli.learners import learners
 from cli.ops import campaigns, parked, replies, waves
 from cli.peers import items, reviews
@@ -42,6 +43,7 @@ for _name, _group in {
     "parked": parked,
     "replies": replies,
     "learner": learners,
+    "insights": insights,
     "reviews": reviews,
     "champions": champions,
     "item": items,
