@@ -1,0 +1,23 @@
+"""The loop (mission D6): insight → proposal → approval → change of the campaign's file → measurement, each linked.
+
+`finding` holds what a finder returns, `finders` the finders. `insights`, `proposals` and `measuring` keep the links;
+`chain` reads them in both directions. Files and approvals are for the floors above.
+"""
+
+from pushpull.insights.loop.finding import Change, Found, Metric, MetricKind, Setting, Value
+from pushpull.insights.loop.looking import Finder, Look
+from pushpull.insights.loop.vocabulary import InsightKind, ProposalState, Said
+
+__all__ = [
+    "Change",
+    "Finder",
+    "Found",
+    "InsightKind",
+    "Look",
+    "Metric",
+    "MetricKind",
+    "ProposalState",
+    "Said",
+    "Setting",
+    "Value",
+]
