@@ -104,6 +104,7 @@ def _happens(campaign: Campaign, wave: Wave, day: date) -> bool:
 
 def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
     series = series_of(stage, wave)
+    experiment = next((each for each in campaign.experiments if each.wave == series), None)
     return WaveSpec(
         campaign_key=campaign.key,
         key=f"{series}@{day.isoformat()}",
@@ -123,6 +124,7 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         channels=wave.channels,
         languages=campaign.references.languages[wave.message],
         variants=tuple(wave.variants.items()),
+        lot=experiment.lot(day) if experiment else "",
         holdout=campaign.holdout,
         due_offset=wave.when.working_days_from_due,
         inactive_days=wave.when.inactive_days,

@@ -13,8 +13,10 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from content.campaign.when import DayOffset, Span, Weekday, Weeks, When
 from content.source import ContentModel
 from content.trend import Trend
+from pushpull.insights.experiments.plan import ExperimentPlan
 from pushpull.learners.segments import EVERYONE, Segment
 from pushpull.learners.vocabulary import Channel, LearnerState
+from pushpull.ledger.intensity import IntensityRules
 from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE, Caps, SendWindow, StopThresholds
 from pushpull.ledger.vocabulary import MessageClass, Touch
 
@@ -281,6 +283,8 @@ class Campaign(ContentModel):
         second_approval_above: asks a second person when it addresses more than this.
         planning: when its waves are planned.
         stop: shares above which the campaign holds itself (mission D5).
+        intensity: push less as more learners come by themselves (mission D9); left out, it is pushed as written.
+        experiments: what is tried on the variants of its waves (mission D4).
     """
 
     key: Key
@@ -304,6 +308,8 @@ class Campaign(ContentModel):
     second_approval_above: int | None = Field(None, ge=1)
     planning: Planning = Planning()
     stop: StopThresholds = StopThresholds()
+    intensity: IntensityRules | None = None
+    experiments: tuple[ExperimentPlan, ...] = ()
     _references: References = PrivateAttr(default_factory=References)
 
     @field_validator("timezone")

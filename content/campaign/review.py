@@ -14,6 +14,7 @@ from content.campaign.model import Campaign, Wave
 from content.message import STANDARD, Message, load_message, message_keys
 from content.source import ContentError, Place, Problem, Source
 from content.trend import Trend, load_trend
+from pushpull.insights.experiments.plan import Allocation
 from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE
 from pushpull.ledger.vocabulary import MessageClass
 
@@ -45,6 +46,7 @@ class Review:
             yield from self._located(error, ("brand",))
         yield from self._repeated(("items",), campaign.items)
         yield from self._goals()
+        yield from self._experiments()
         series = {f"{stage}.{wave.key}" for stage, wave in campaign.waves()}
         for name, stage in campaign.staged():
             yield from self._repeated(("stages", name, "waves"), [wave.key for wave in stage.waves])
@@ -71,6 +73,31 @@ class Review:
             if goal.item is not None and goal.item not in campaign.items:
                 message = f"{goal.item!r} is not among the campaign's items{_near(goal.item, campaign.items)}"
                 yield source.problem(("goals", at, "item"), message)
+
+    def _experiments(self) -> Iterator[Problem]:
+        campaign, source = self.campaign, self.source
+        waves = {f"{stage}.{wave.key}": wave for stage, wave in campaign.waves()}
+        yield from self._repeated(("experiments",), [each.key for each in campaign.experiments])
+        tried: set[str] = set()
+        for at, each in enumerate(campaign.experiments):
+            place: Place = ("experiments", at)
+            if each.wave in tried:
+                message = f"{each.wave!r} has an experiment already: two at once would be one that nobody can read"
+                yield source.problem((*place, "wave"), message)
+            tried.add(each.wave)
+            wave = waves.get(each.wave)
+            if wave is None:
+                yield source.problem((*place, "wave"), f"there is no wave {each.wave!r}{_near(each.wave, waves)}")
+            elif set(each.variants) != set(wave.variants):
+                has = ", ".join(wave.variants) or "none"
+                yield source.problem((*place, "variants"), f"must be those of {each.wave!r}, all of them: {has}")
+            decided = each.decision_day(campaign.start)
+            if not campaign.start < decided <= campaign.ends_on:
+                message = f"is decided on {decided}, outside the campaign ({campaign.start} to {campaign.ends_on})"
+                yield source.problem((*place, "decides_on" if each.decides_on else "decides_after"), message)
+            if campaign.message_class is MessageClass.MANDATORY and each.allocation is Allocation.THOMPSON:
+                message = "an obligation is drawn by no lot that follows success: write `fixed`"
+                yield source.problem((*place, "allocation"), message)
 
     def _trend(self, wave: Wave, place: Place) -> Iterator[Problem]:
         if wave.trend is None or wave.trend in self.trends:

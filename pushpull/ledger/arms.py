@@ -50,11 +50,12 @@ def arm(spec: WaveSpec, *, global_holdout: float) -> ColumnElement[str]:
 
 
 def variant(spec: WaveSpec) -> ColumnElement[str | None]:
-    """The variant of the split, sticky per series: a learner sees one and the same side every time."""
+    """The variant of the split, sticky per series and lot: a learner sees one and the same side every time."""
     if not spec.variants:
         return literal(None, String)
     total = sum(weight for _, weight in spec.variants)
-    bucket = share_of(f"variant:{spec.campaign_key}:{spec.series}", total)
+    lot = f":{spec.lot}" if spec.lot else ""
+    bucket = share_of(f"variant:{spec.campaign_key}:{spec.series}{lot}", total)
     whens, upto = [], 0
     for name, weight in spec.variants[:-1]:
         upto += weight

@@ -93,6 +93,7 @@ class WaveSpec(BaseModel):
         channels: in order of preference; the first usable one is taken.
         languages: in which the message exists; the first is the last resort.
         variants: names and weights of the split; empty means one variant.
+        lot: what the split is drawn by besides the series: an experiment's key; empty: the series alone.
         holdout: share of learners, 0 to 0.5, who get nothing of this campaign.
         due_offset: working days from the learner's own due date (negative: before); only those whose day is ``on``.
         inactive_days: only learners without activity for at least so many days.
@@ -139,6 +140,7 @@ class WaveSpec(BaseModel):
     channels: tuple[Channel, ...] = Field(min_length=1)
     languages: tuple[str, ...] = Field(min_length=1)
     variants: tuple[tuple[str, int], ...] = ()
+    lot: str = ""
     holdout: float = Field(0.0, ge=0, le=0.5)
     due_offset: int | None = None
     inactive_days: float | None = Field(None, gt=0)
