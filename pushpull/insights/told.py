@@ -82,6 +82,7 @@ BECAUSE: Final[Mapping[Reason, Because]] = {
     Reason.EXPIRED: Because.TOO_LATE,
     Reason.ACTIVE_AGAIN: Because.ACTIVE,
     Reason.FIRST_STEP_MISSING: Because.FIRST_STEP,
+    Reason.INTENSITY: Because.ACTIVE,
     Reason.REROUTED: Because.OTHER_WAY,
     Reason.CANCELLED: Because.OUR_SIDE,
     Reason.RENDER_FAILED: Because.OUR_SIDE,

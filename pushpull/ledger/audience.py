@@ -18,7 +18,7 @@ from pushpull.ledger.practice import wants
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import delivery, wave
 from pushpull.ledger.terms import Terms
-from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES
+from pushpull.ledger.vocabulary import ACCEPTED_STATES, CONTACT_STATES, OPEN_STATES, Reason
 
 #: Days of silence that count as absence while a learner's own rhythm is not known.
 UNKNOWN_RHYTHM_DAYS = 7.0
@@ -105,10 +105,12 @@ def was_told(
     states: Sequence[str],
     gap_days: int = 0,
     since_activity: bool = False,
+    or_needless: bool = False,
 ) -> ColumnElement[bool]:
     """Whether a learner has a delivery in ``states`` of a wave of these series, at least ``gap_days`` before this one.
 
-    With ``since_activity`` only deliveries after the learner's last activity count: a new absence starts afresh.
+    With ``since_activity`` only deliveries after the learner's last activity count: a new absence starts afresh. With
+    ``or_needless`` one counts too that was not sent because the learner comes by themselves.
     """
     earlier = connection.execute(
         select(wave.c.id).where(
@@ -118,13 +120,12 @@ def was_told(
             wave.c.on_day <= rules.spec.on - timedelta(days=gap_days),
         )
     ).scalars()
+    is_told: ColumnElement[bool] = delivery.c.state.in_([str(state) for state in states])
+    if or_needless:
+        is_told = or_(is_told, delivery.c.reason == Reason.INTENSITY.value)
     told = (
         select(delivery.c.learner_id)
-        .where(
-            delivery.c.wave_id.in_(list(earlier)),
-            delivery.c.learner_id == learner.c.id,
-            delivery.c.state.in_([str(state) for state in states]),
-        )
+        .where(delivery.c.wave_id.in_(list(earlier)), delivery.c.learner_id == learner.c.id, is_told)
         .correlate(learner)
     )
     if since_activity:

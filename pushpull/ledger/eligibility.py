@@ -37,6 +37,7 @@ from pushpull.ledger.champions import is_still_invited, may_be_invited
 from pushpull.ledger.claims import NEAR
 from pushpull.ledger.cues import at_cues
 from pushpull.ledger.habit import habit_rules
+from pushpull.ledger.intensity import needs_no_push
 from pushpull.ledger.offers import has_pick
 from pushpull.ledger.reach import unreachable, usable_channel
 from pushpull.ledger.spread import Spread, at_hours, due_windows, languages, sent_on, spread
@@ -159,11 +160,22 @@ class _Judged:
             habit = habit_rules(rules, zones, days=days, among=among)
             self.source = habit.joined_to(self.source)
             self.reasons += habit.reasons
+        came = needs_no_push(connection, rules, among=among)
+        if came is not None:
+            self.source = self.source.outerjoin(came, came.c.learner_id == learner.c.id)
+            self.reasons.append((came.c.learner_id.is_not(None), Reason.INTENSITY))
         if spec.champions:
             invited = may_be_invited(rules) if kinds is not None else is_still_invited(rules)
             self.reasons.append((~invited, Reason.NO_LONGER_IN_SEGMENT))
         if spec.after and not is_about_silence(spec):
-            told = was_told(connection, rules, spec.after, states=ACCEPTED_STATES, gap_days=spec.min_gap_days)
+            told = was_told(
+                connection,
+                rules,
+                spec.after,
+                states=ACCEPTED_STATES,
+                gap_days=spec.min_gap_days,
+                or_needless=True,  # a push that was left out must not take the pull after it away
+            )
             self.reasons.append((~told, Reason.FIRST_STEP_MISSING))
         self.reasons += unreachable(spec, blocked, self.channel)
 

@@ -101,6 +101,7 @@ class Reason(StrEnum):
     NUDGED_TODAY = "nudged_today"  # they had their message of the day
     FADING = "fading"  # nudges come rarely by now: the learner learns without them, or does not answer
     UNANSWERED = "unanswered"  # so many nudges were not answered that they stopped
+    INTENSITY = "intensity"  # learners come by themselves: the campaign pushes less
     # after a handover
     PROVIDER_REFUSED = "provider_refused"
     NOT_PROCESSED = "not_processed"
