@@ -148,7 +148,7 @@ def copy_campaign(
     source: Annotated[str, typer.Argument(help="Key of the campaign to begin from, e.g. two-minutes-a-day.")],
     key: Annotated[str, typer.Argument(help="Key of the new one.")],
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Its first local day.")],
-    name: Annotated[str, typer.Option(help="As people call it.")] = "",
+    name: Annotated[str, typer.Option(help="As learners read it; the same as before where left out.")] = "",
 ) -> None:
     """Begin a campaign from another one: the same file under another key, with another start."""
     from content.campaign import load_campaign

@@ -30,7 +30,7 @@ def copy_campaign(source: str, key: str, start: date, content_dir: Path, *, name
         source: key of a campaign in the content folder.
         key: of the copy: lower-case words with dashes.
         start: its first local day.
-        name: as people call it; the source's with its start where left out.
+        name: as learners read it; the source's where left out. Staff tell campaigns apart by their keys.
 
     Returns:
         The new file.
@@ -51,7 +51,7 @@ def copy_campaign(source: str, key: str, start: date, content_dir: Path, *, name
     yaml.indent(mapping=2, sequence=4, offset=2)
     file = yaml.load(content_dir / "campaigns" / f"{source}.yaml")
     file["key"], file["start"] = key, start
-    file["name"] = name or f"{campaign.name} ({start:%d %b %Y})"
+    file["name"] = name or campaign.name
     if "end" in file:
         file["end"] += moved
     for goal in file.get("goals", ()):
