@@ -94,6 +94,20 @@ class FactSource(StrEnum):
     LEARNED = "learned"
 
 
+class Barrier(StrEnum):
+    """What may keep somebody from learning (mission P2)."""
+
+    NO_TIME = "no_time"
+    INSULTED = "insulted"  # feels that it is beneath them
+    EXPOSURE = "exposure"  # afraid of being seen to fail
+    UNAWARE = "unaware"  # does not know that it is there
+
+    @property
+    def variant(self) -> str:
+        """The name of a message's variant that answers it."""
+        return self.value.replace("_", "-")
+
+
 class Cue(StrEnum):
     """What an if-then plan waits for (mission H3)."""
 
