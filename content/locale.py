@@ -15,7 +15,7 @@ from pydantic import Field
 
 from content.source import ContentError, ContentModel, Problem, parse, read_yaml
 
-ReasonKind = Literal["goal", "need", "trend", "colleagues", "popular", "short"]
+ReasonKind = Literal["goal", "need", "trend", "together", "colleagues", "popular", "short"]
 
 
 class Relative(ContentModel):
@@ -117,8 +117,8 @@ class Locale(ContentModel):
         """Why an item was picked, as a sentence; empty for a reason that has no words.
 
         Args:
-            value: what the reason is about: the goal's or need's words, the trend's tag, a department, a number of
-                people, minutes; None when nothing more is known.
+            value: what the reason is about: the goal's or need's words, the trend's tag, the title of
+                something finished, a department, a number of people, minutes; None when nothing more is known.
             topics: the titles of trends by their tags.
         """
         words = next((words for known, words in self.reasons.items() if known == kind), None)

@@ -65,7 +65,7 @@ def _named(name: str, *, minutes: float | None = 1e9) -> MessageFacts:
         is_last_nudge=True,
         items=tuple(
             _item(number, title=name, kind=kind, value=name, minutes=minutes)
-            for number, kind in enumerate(("goal", "need", "trend", "colleagues", "popular", "short") * 2)
+            for number, kind in enumerate(("goal", "need", "trend", "together", "colleagues", "popular", "short") * 2)
         ),
     )
 

@@ -8,17 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, select
 
-from pushpull.catalogue.similarity import Matrix
+from pushpull.catalogue.similarity import IS_ABOUT, Matrix
 from pushpull.learners.lists import in_ids
 from pushpull.learners.tables import profile_fact
 from pushpull.learners.vocabulary import FactKind, FactSource
 
-#: Similarity from which a text is a reason for an item.
-IS_ABOUT = 0.12
-
 _KINDS = {"goal": "goal", "aspiration": "goal", "need": "need"}
 #: How much a fact weighs by where it comes from: what the learner declared beats what was learned from behaviour.
-_SOURCES = {"declared": 1.0, "hr": 0.9, "learned": 0.8}
+SOURCES = {"declared": 1.0, "hr": 0.9, "learned": 0.8}
 
 
 class Fact(NamedTuple):
@@ -71,7 +68,7 @@ def read_facts(conn: Connection, batch: Sequence[int], row_of: Mapping[int, int]
             profile_fact.c.confidence,
         ).where(in_ids(profile_fact.c.learner_id, batch), profile_fact.c.kind.in_(list(_KINDS)))
     ):
-        weight = float(confidence) * _SOURCES.get(source, 0.8)
+        weight = float(confidence) * SOURCES.get(source, 0.8)
         facts[_KINDS[kind]].append(Fact(row_of[learner_id], value, weight))
     return {kind: sorted(listed) for kind, listed in facts.items()}
 

@@ -1,11 +1,15 @@
-"""What to offer to whom, and why (mission R2): eligible → goal, need, trend → language → prior → diversity.
+"""What to offer to whom, and why (mission R2, R7, R8): eligible → goal, need, trend → fit → value → diversity.
 
 An item is eligible for a learner when it is active and available, is no part of another item, is in the learner's
-language or in no stated one, and the learner has neither completed nor left it (nor one that says the same). Among
-these the score adds up how near the item is to the learner's goals and needs and to the trend, whether colleagues
-completed it, whether it has a format the learner chose, and a prior: popularity, rating, shortness. Two items that
-say nearly the same are never picked together. A pick always has a reason that is true of it; without one there is no
-pick.
+language or in no stated one, the learner has completed what it requires, and has neither completed nor left it (nor
+one that says the same). Among these the relevance adds up how near the item is to the learner's goals and needs and to
+the trend, whether those who finished what the learner finished also finished it, whether colleagues completed it, how
+popular it is, and how it fits the learner's formats and usual time. Relevance times quality must be worth the minutes
+(:mod:`pushpull.catalogue.worth`). A pick always has a reason that is true of it; without one there is no pick.
+
+Picks are chosen one by one, each for its value less its likeness to those chosen before: maximal marginal relevance
+(Carbonell, Goldstein, SIGIR 1998), here value - 0.3 x likeness. Two items that say nearly the same are never picked
+together at all.
 
 Everything is deterministic: equal scores fall to the older item.
 """
@@ -15,18 +19,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection
 
-from pushpull.catalogue.nearness import IS_ABOUT, Nearness, read_facts, read_formats
-from pushpull.catalogue.similarity import ContentModel, Matrix
-from pushpull.catalogue.tables import item, item_tag
-from pushpull.learners.lists import in_ids
-from pushpull.learners.tables import learner, progress
-from pushpull.learners.vocabulary import ProgressStatus
+from pushpull.catalogue.asking import Askers, read_askers
+from pushpull.catalogue.nearness import Nearness
+from pushpull.catalogue.offering import Offering, read_finishers, read_offering
+from pushpull.catalogue.requirements import Requirements, read_requirements
+from pushpull.catalogue.similarity import IS_ABOUT, ContentModel, Matrix
+from pushpull.catalogue.together import Together, read_completions
+from pushpull.catalogue.worth import costs, qualities, time_fit
 
 #: Learners × items looked at together; bounds the memory to some tens of megabytes.
 _CELLS = 1_000_000
@@ -40,9 +45,23 @@ _PEOPLE_AT_LEAST = 5
 #: Minutes up to which being short is a reason.
 _SHORT = 10.0
 
-_GOAL, _NEED, _TREND, _COLLEAGUES, _POPULAR, _RATED, _IS_SHORT, _OF_CAMPAIGN = 1.0, 0.8, 1.0, 0.3, 0.3, 0.1, 0.1, 0.05
-#: A chosen format decides between items that fit alike; it makes none fit.
-_OF_FORMAT = 0.3
+#: What each kind of reason adds to the relevance where it holds fully.
+_GOAL, _NEED, _TREND, _TOGETHER, _COLLEAGUES, _POPULAR, _IS_SHORT, _OF_CAMPAIGN = (
+    1.0,
+    0.8,
+    1.0,
+    0.8,
+    0.3,
+    0.3,
+    0.1,
+    0.05,
+)
+#: A chosen format and the time a learner usually takes decide between items that fit alike; they make none fit.
+_OF_FORMAT, _OF_TIME = 0.3, 0.15
+#: How much likeness to what was picked before takes away.
+_LIKENESS: Final = 0.3
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +69,10 @@ class Pick:
     """One recommended item.
 
     Args:
-        reason_kind: ``goal``, ``need``, ``trend``, ``colleagues``, ``popular`` or ``short``: the first that is true.
-        reason_value: the goal's or need's words, the trend's tag, the department, the number of people, the minutes.
+        reason_kind: ``goal``, ``need``, ``trend``, ``together``, ``colleagues``, ``popular`` or ``short``: the first
+            that is true.
+        reason_value: the goal's or need's words, the trend's tag, the title of what the learner finished, the
+            department, the number of people, the minutes.
         score: for ordering only.
     """
 
@@ -68,92 +89,86 @@ class _Trend(NamedTuple):
     tag: list[str | None]
 
 
+class _Reasons(NamedTuple):
+    """What may speak for items, for a batch of learners."""
+
+    goal: Nearness
+    need: Nearness
+    trend: _Trend
+    by_colleagues: Mask
+    own: Mapping[int, Sequence[int]]
+
+
 class Recommender:
-    """The catalogue at one instant, ready to be asked for many learners."""
+    """The catalogue at one instant, ready to be asked for many learners.
+
+    Args:
+        finishers: how many people of a department (None: unknown) completed an item, by item id and department.
+        together: what is finished by the same people; None: too little is known.
+    """
 
     def __init__(
         self,
+        offering: Offering,
         *,
-        ids: Sequence[int],
         content: ContentModel,
-        tags: Sequence[frozenset[str]],
-        languages: Sequence[str | None],
-        formats: Sequence[str | None],
-        minutes: Sequence[float | None],
-        ratings: Sequence[float | None],
-        completions: Mapping[tuple[int, str | None], int],
+        finishers: Mapping[tuple[int, str | None], int],
+        together: Together | None = None,
+        requirements: Requirements | None = None,
     ) -> None:
-        self._ids = list(ids)
+        ids = offering.ids
+        self.offering = offering
         self._column = {item_id: column for column, item_id in enumerate(ids)}
         self._content = content
-        self._tags = tags
-        self._bases = [None if language is None else _base(language) for language in languages]
-        self._formats = np.array([each or "" for each in formats], dtype=object)
-        self._minutes = minutes
+        self._together = together
+        self._bases = [None if language is None else _base(language) for language in offering.languages]
         self._twins = content.twins(threshold=_IS_THE_SAME)
-        self._twins_of: dict[int, list[int]] = {}
-        for column, group in enumerate(self._twins.tolist()):
-            self._twins_of.setdefault(group, []).append(column)
-        self._has_twins = np.bincount(self._twins)[self._twins] > 1
+        self._twins_of: dict[int, NDArray[np.int64]] = {}
+        self._has_twins = np.bincount(self._twins)[self._twins] > 1 if ids else np.zeros(0, dtype=bool)
+        for group in np.unique(self._twins[self._has_twins]).tolist():
+            self._twins_of[group] = np.flatnonzero(self._twins == group)
+        self._required: dict[int, list[int]] = {}
+        for each in requirements.binding if requirements else ():
+            if each.item_id in self._column:
+                self._required.setdefault(each.requires_id, []).append(self._column[each.item_id])
         self._people = np.zeros(len(ids), dtype=np.int64)
-        departments = sorted({department for _, department in completions if department is not None})
+        departments = sorted({department for _, department in finishers if department is not None})
         self._department = {name: row for row, name in enumerate(departments)}
-        self._colleagues = np.zeros((len(departments) + 1, len(ids)), dtype=np.int64)  # the last row is "unknown"
-        for (item_id, department), people in completions.items():
+        by_department = np.zeros((len(departments) + 1, len(ids)), dtype=np.int64)  # the last row is "unknown"
+        for (item_id, department), people in finishers.items():
+            if item_id not in self._column:
+                continue
             self._people[self._column[item_id]] += people
             if department is not None:
-                self._colleagues[self._department[department], self._column[item_id]] = people
+                by_department[self._department[department], self._column[item_id]] = people
+        self._colleagues = by_department >= _PEOPLE_AT_LEAST
         self._is_popular = self._people >= _PEOPLE_AT_LEAST
-        self._is_short = np.array([each is not None and each <= _SHORT for each in minutes], dtype=bool)
-        rated = np.array([0.0 if each is None else (each - 3) / 2 for each in ratings], dtype=np.float32)
+        self._is_short = np.array([each is not None and each <= _SHORT for each in offering.minutes], dtype=bool)
         most = max(1, int(self._people.max(initial=0)))
         popularity = np.log1p(self._people) / np.log1p(most)
-        self._prior = (_POPULAR * popularity + _RATED * rated + _IS_SHORT * self._is_short).astype(np.float32)
-        self._speaks: dict[str | None, NDArray[np.bool_]] = {}
+        self._prior = (_POPULAR * popularity + _IS_SHORT * self._is_short).astype(np.float32)
+        self._quality = qualities(offering.ratings)
+        self._cost = costs(offering.minutes, offering.has_address)
+        self._speaks: dict[str | None, Mask] = {}
+        self._in_formats: dict[tuple[str, ...], Matrix] = {}
 
     @classmethod
-    def load(cls, conn: Connection, *, as_of: datetime) -> Recommender:
-        """Read what may be offered at ``as_of`` (aware), and how many completed it until then."""
-        offered = (
-            select(item)
-            .where(
-                item.c.active.is_(True),
-                item.c.part_of.is_(None),
-                or_(item.c.available_from.is_(None), item.c.available_from <= as_of),
-                or_(item.c.available_until.is_(None), item.c.available_until > as_of),
-            )
-            .order_by(item.c.id)
-        )
-        rows = conn.execute(offered).mappings().all()
-        ids = [row["id"] for row in rows]
-        known = set(ids)
-        tags: dict[int, set[str]] = {item_id: set() for item_id in ids}
-        for item_id, tag in conn.execute(select(item_tag.c.item_id, item_tag.c.tag)):
-            if item_id in known:
-                tags[item_id].add(tag)
-        counted = conn.execute(
-            select(progress.c.item_id, learner.c.department, func.count())
-            .select_from(progress.join(learner, learner.c.id == progress.c.learner_id))
-            .where(
-                progress.c.status == ProgressStatus.COMPLETED,
-                or_(progress.c.completed_at.is_(None), progress.c.completed_at <= as_of),
-            )
-            .group_by(progress.c.item_id, learner.c.department)
-        )
+    def load(cls, connection: Connection, *, as_of: datetime) -> Recommender:
+        """Read what may be offered at ``as_of`` (aware), and who completed what until then."""
+        offering = read_offering(connection, as_of=as_of)
+        completions = read_completions(connection, as_of=as_of)
+        column_of = {item_id: column for column, item_id in enumerate(offering.ids)}
         return cls(
-            ids=ids,
-            content=ContentModel([_text(row, tags[row["id"]]) for row in rows]),
-            tags=[frozenset(tag.casefold() for tag in tags[item_id]) for item_id in ids],
-            languages=[row["language"] for row in rows],
-            formats=[row["format"] for row in rows],
-            minutes=[row["minutes"] for row in rows],
-            ratings=[row["rating"] for row in rows],
-            completions={(each, department): people for each, department, people in counted if each in known},
+            offering,
+            content=ContentModel.with_meaning(offering.texts, offering.languages),
+            finishers=read_finishers(connection, as_of=as_of),
+            together=Together.learn(completions, column_of),
+            requirements=read_requirements(connection),
         )
 
     def recommend(
         self,
-        conn: Connection,
+        connection: Connection,
         learner_ids: Sequence[int],
         *,
         count: int,
@@ -170,124 +185,173 @@ class Recommender:
             campaign_item_ids: items of the campaign, preferred when all else is equal.
 
         Returns:
-            Every learner id that was given, with no picks where nothing eligible has a reason.
+            Every learner id that was given, with no picks where nothing eligible has a reason and is worth its time.
         """
-        if not self._ids or count <= 0:
+        if not self.offering.ids or count <= 0:
             return dict.fromkeys(learner_ids, ())
-        trend = self._trend(trend_tags)
+        step = max(1, min(_MOST_LEARNERS, _CELLS // len(self.offering.ids)))
+        picks: dict[int, tuple[Pick, ...]] = {}
+        for start in range(0, len(learner_ids), step):
+            askers = read_askers(connection, learner_ids[start : start + step], languages_of=languages_of)
+            chosen = self.choose(askers, count=count, trend_tags=trend_tags, campaign_item_ids=campaign_item_ids)
+            picks.update(zip(askers.learner_ids, chosen, strict=True))
+        return picks
+
+    def choose(
+        self,
+        askers: Askers,
+        *,
+        count: int,
+        trend_tags: Sequence[str] = (),
+        campaign_item_ids: Sequence[int] = (),
+    ) -> list[tuple[Pick, ...]]:
+        """Up to ``count`` picks for each of some thousand learners, best first; without a database.
+
+        Args:
+            trend_tags, campaign_item_ids: as in :meth:`recommend`.
+        """
+        people = len(askers.learner_ids)
+        if not self.offering.ids or not people:
+            return [()] * people
+        reasons, value, has_reason = self._value(askers, self._trend(trend_tags), campaign_item_ids)
+        value[~(self.eligible(askers) & has_reason & (value >= 0))] = -np.inf
+        return self._pick(askers, reasons, value, count)
+
+    def eligible(self, askers: Askers) -> Mask:
+        """Which items (column) may be offered to whom (row) at all: language, requirements, what is over."""
+        may = np.stack([self._speaks_to(language) for language in askers.languages])
+        rows, columns, _ = self._over(askers)
+        may[rows, columns] = False
+        for row, column in zip(*(each[self._has_twins[columns]] for each in (rows, columns)), strict=True):
+            may[row, self._twins_of[int(self._twins[column])]] = False
+        for requires_id, waiting in self._required.items():
+            lacks_it = np.ones(len(may), dtype=bool)
+            lacks_it[askers.over[askers.completed & (askers.over[:, 1] == requires_id), 0]] = False
+            may[np.flatnonzero(lacks_it)[:, np.newaxis], waiting] = False
+        return may
+
+    @property
+    def finishers(self) -> NDArray[np.int64]:
+        """How many people completed each item."""
+        return self._people.copy()
+
+    def _value(self, askers: Askers, trend: _Trend, campaign_item_ids: Sequence[int]) -> tuple[_Reasons, Matrix, Mask]:
+        """What may speak for the items, their value, and whether there is a reason at all."""
+        people = len(askers.learner_ids)
+        goal, need = (
+            Nearness(askers.facts[kind], self._content.similarity([fact.text for fact in askers.facts[kind]]), people)
+            for kind in ("goal", "need")
+        )
+        of_department = np.array([self._department.get(each or "", -1) for each in askers.departments])
+        by_colleagues = self._colleagues[of_department]
         prior = self._prior + np.float32(_TREND) * trend.nearness
         for item_id in campaign_item_ids:
             if item_id in self._column:
                 prior[self._column[item_id]] += np.float32(_OF_CAMPAIGN)
-        step = max(1, min(_MOST_LEARNERS, _CELLS // len(self._ids)))
-        picks: dict[int, tuple[Pick, ...]] = {}
-        for start in range(0, len(learner_ids), step):
-            batch = learner_ids[start : start + step]
-            picks.update(self._for_batch(conn, batch, count, prior, trend, languages_of))
-        return picks
+        value: Matrix = goal.of + prior
+        if askers.facts["need"]:
+            value += np.float32(_NEED) * need.of
+        value += np.float32(_COLLEAGUES) * by_colleagues
+        has_reason = by_colleagues | ((trend.nearness >= IS_ABOUT) | self._is_popular | self._is_short)
+        has_reason |= goal.of >= IS_ABOUT
+        if askers.facts["need"]:
+            has_reason |= need.of >= IS_ABOUT
+        for row, formats in askers.formats.items():
+            value[row] += self._of_formats(tuple(formats))
+        self._add_time_fit(askers, value)
+        own: dict[int, list[int]] = {}
+        if self._together is not None:
+            rows, columns, completed = self._over(askers)
+            for row, column in zip(rows[completed].tolist(), columns[completed].tolist(), strict=True):
+                own.setdefault(row, []).append(column)
+            votes = self._together.votes(rows[completed], columns[completed], people)
+            value[votes.row, votes.col] += np.float32(_TOGETHER) * votes.data
+            has_reason[votes.row, votes.col] = True
+        value *= self._quality
+        value -= self._cost
+        return _Reasons(goal, need, trend, by_colleagues, own), value, has_reason
 
-    def _for_batch(
-        self,
-        conn: Connection,
-        batch: Sequence[int],
-        count: int,
-        prior: Matrix,
-        trend: _Trend,
-        languages_of: Mapping[int, str],
-    ) -> dict[int, tuple[Pick, ...]]:
-        row_of = {learner_id: row for row, learner_id in enumerate(batch)}
-        departments: list[str | None] = [None] * len(batch)
-        languages: list[str | None] = [languages_of.get(learner_id) for learner_id in batch]
-        for learner_id, department, language in conn.execute(
-            select(learner.c.id, learner.c.department, learner.c.preferred_language).where(in_ids(learner.c.id, batch))
-        ):
-            departments[row_of[learner_id]] = department
-            languages[row_of[learner_id]] = languages[row_of[learner_id]] or language
-        of_department = np.array([self._department.get(each or "", -1) for each in departments])
-
-        facts = read_facts(conn, batch, row_of)
-        goal, need = (
-            Nearness(facts[kind], self._content.similarity([fact.text for fact in facts[kind]]), len(batch))
-            for kind in ("goal", "need")
-        )
-        by_colleagues = (self._colleagues >= _PEOPLE_AT_LEAST)[of_department]
-        score = prior + np.float32(_GOAL) * goal.of + np.float32(_NEED) * need.of
-        score += np.float32(_COLLEAGUES) * by_colleagues
-        for row, chosen_formats in read_formats(conn, batch, row_of).items():
-            score[row] += np.float32(_OF_FORMAT) * np.isin(self._formats, chosen_formats)
-        has_reason = (trend.nearness >= IS_ABOUT) | self._is_popular | self._is_short
-        eligible = np.stack([self._speaks_to(language) for language in languages])
-        eligible &= has_reason | (goal.of >= IS_ABOUT) | (need.of >= IS_ABOUT) | by_colleagues
-        self._rule_out_what_is_done(conn, batch, row_of, eligible)
-        score[~eligible] = -np.inf
-
-        chosen: list[list[Pick]] = [[] for _ in batch]
-        rows = np.arange(len(batch))
-        for _ in range(count):
-            best = score.argmax(axis=1)
-            values = score[rows, best]
-            for row in np.flatnonzero(values > -np.inf).tolist():
+    def _pick(self, askers: Askers, reasons: _Reasons, value: Matrix, count: int) -> list[tuple[Pick, ...]]:
+        """Choose one by one, for value less likeness to what was chosen."""
+        chosen: list[list[Pick]] = [[] for _ in askers.learner_ids]
+        rows = np.arange(len(value))
+        likeness: Matrix = np.zeros_like(value) if count > 1 else value
+        left = value
+        for number in range(count):
+            best = left.argmax(axis=1)
+            scores = left[rows, best]
+            found = np.flatnonzero(scores > -np.inf)
+            if not len(found):
+                break
+            for row in found.tolist():
                 column = int(best[row])
-                colleagues_in = departments[row] if by_colleagues[row, column] else None
-                kind, value = self._reason(row, column, goal, need, trend, colleagues_in)
-                chosen[row].append(Pick(self._ids[column], kind, value, round(float(values[row]), 6)))
-            score[rows, best] = -np.inf
-            with_twins = np.flatnonzero(self._has_twins[best])
-            same = self._twins[np.newaxis, :] == self._twins[best[with_twins]][:, np.newaxis]
-            score[with_twins] = np.where(same, -np.inf, score[with_twins])
-        return {learner_id: tuple(chosen[row]) for learner_id, row in row_of.items()}
+                kind, told = self._reason(row, column, askers.departments[row], reasons)
+                chosen[row].append(Pick(self.offering.ids[column], kind, told, round(float(scores[row]), 6)))
+            if number + 1 == count:
+                break
+            value[rows, best] = -np.inf
+            for row in np.flatnonzero(self._has_twins[best]).tolist():
+                value[row, self._twins_of[int(self._twins[best[row]])]] = -np.inf
+            columns, place = np.unique(best, return_inverse=True)
+            np.maximum(likeness, self._content.among(columns.tolist())[place], out=likeness)
+            left = value - np.float32(_LIKENESS) * likeness
+        return [tuple(each) for each in chosen]
+
+    def _over(self, askers: Askers) -> tuple[NDArray[np.int64], NDArray[np.int64], Mask]:
+        """Rows and columns of what is over, as far as it is on offer, and whether it was completed."""
+        columns = np.array([self._column.get(each, -1) for each in askers.over[:, 1].tolist()], dtype=np.int64)
+        known = columns >= 0
+        return askers.over[known, 0], columns[known], askers.completed[known]
+
+    def _add_time_fit(self, askers: Askers, value: Matrix) -> None:
+        if not askers.sessions:
+            return
+        rows = np.fromiter(askers.sessions, dtype=np.int64)
+        usual = np.array([each.minutes for each in askers.sessions.values()])
+        weight = np.array([each.weight for each in askers.sessions.values()], dtype=np.float32)
+        lengths, place = np.unique(usual, return_inverse=True)
+        fit = np.float32(_OF_TIME) * time_fit(lengths, self.offering.minutes)
+        value[rows] += weight[:, np.newaxis] * fit[place]
+
+    def _of_formats(self, formats: tuple[str, ...]) -> Matrix:
+        if formats not in self._in_formats:
+            fits = [each is not None and each in formats for each in self.offering.formats]
+            self._in_formats[formats] = np.float32(_OF_FORMAT) * np.array(fits, dtype=np.float32)
+        return self._in_formats[formats]
 
     def _trend(self, trend_tags: Sequence[str]) -> _Trend:
+        size = len(self.offering.ids)
         if not trend_tags:
-            return _Trend(np.zeros(len(self._ids), dtype=np.float32), [None] * len(self._ids))
+            return _Trend(np.zeros(size, dtype=np.float32), [None] * size)
         near = self._content.similarity(trend_tags)
         for row, tag in enumerate(trend_tags):
-            near[row, [tag.casefold() in tags for tags in self._tags]] = 1.0
+            near[row, [tag.casefold() in tags for tags in self.offering.tags]] = 1.0
         return _Trend(near.max(axis=0), [trend_tags[row] for row in near.argmax(axis=0).tolist()])
 
-    def _speaks_to(self, language: str | None) -> NDArray[np.bool_]:
+    def _speaks_to(self, language: str | None) -> Mask:
         """Which items a reader of the language understands; a region makes no difference."""
         if language not in self._speaks:
             base = None if language is None else _base(language)
             self._speaks[language] = np.array([base is None or each is None or each == base for each in self._bases])
         return self._speaks[language]
 
-    def _rule_out_what_is_done(
-        self, conn: Connection, batch: Sequence[int], row_of: Mapping[int, int], eligible: NDArray[np.bool_]
-    ) -> None:
-        done = conn.execute(
-            select(progress.c.learner_id, progress.c.item_id).where(
-                in_ids(progress.c.learner_id, batch),
-                progress.c.status.in_([ProgressStatus.COMPLETED, ProgressStatus.WITHDRAWN]),
-            )
-        )
-        for learner_id, item_id in done:
-            column = self._column.get(item_id)
-            if column is not None:
-                eligible[row_of[learner_id], self._twins_of[int(self._twins[column])]] = False
-
-    def _reason(
-        self, row: int, column: int, goal: Nearness, need: Nearness, trend: _Trend, colleagues_in: str | None
-    ) -> tuple[str, str]:
-        """The first reason that is true: goal, need, trend, colleagues, popular, short."""
-        for kind, nearness in (("goal", goal), ("need", need)):
+    def _reason(self, row: int, column: int, department: str | None, reasons: _Reasons) -> tuple[str, str]:
+        """The first reason that is true: goal, need, trend, together, colleagues, popular, short."""
+        for kind, nearness in (("goal", reasons.goal), ("need", reasons.need)):
             words = nearness.words(row, column)
             if words is not None:
                 return kind, words
-        tag = trend.tag[column]
-        if tag is not None and trend.nearness[column] >= IS_ABOUT:
+        tag = reasons.trend.tag[column]
+        if tag is not None and reasons.trend.nearness[column] >= IS_ABOUT:
             return "trend", tag
-        if colleagues_in is not None:
-            return "colleagues", colleagues_in
+        because = self._together.because(reasons.own.get(row, ()), column) if self._together else None
+        if because is not None:
+            return "together", self.offering.titles[because]
+        if reasons.by_colleagues[row, column]:
+            return "colleagues", department or ""
         if self._is_popular[column]:
             return "popular", str(self._people[column])
-        return "short", f"{self._minutes[column]:g}"
-
-
-def _text(row: Any, tags: set[str]) -> str:
-    """What an item says about itself; its tags count twice."""
-    listed = " ".join(sorted(tags))
-    return f"{row['title']}. {row['summary'] or ''}. {listed}. {listed}"
+        return "short", f"{self.offering.minutes[column]:g}"
 
 
 def _base(language: str) -> str:

@@ -20,7 +20,7 @@ class RecommendedItem:
         title: as in the catalogue.
         url: signed deep link.
         minutes: duration; None is unknown, not zero.
-        reason_kind: ``goal``, ``need``, ``trend``, ``colleagues``, ``popular`` or ``short``.
+        reason_kind: ``goal``, ``need``, ``trend``, ``together``, ``colleagues``, ``popular`` or ``short``.
         reason_value: what the reason is about, e.g. the goal's words.
     """
 

@@ -200,7 +200,7 @@ pick = Table(
     Column("learner_id", BigInteger, primary_key=True, autoincrement=False),
     Column("position", SmallInteger, primary_key=True, autoincrement=False),
     Column("item_id", ForeignKey("item.id"), nullable=False),
-    Column("reason_kind", String(32), nullable=False),  # goal | need | trend | colleagues | popular | short
+    Column("reason_kind", String(32), nullable=False),  # goal | need | trend | together | …
     Column("reason_value", Text),
     Column("score", Float, nullable=False),
 )

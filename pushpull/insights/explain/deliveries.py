@@ -31,6 +31,7 @@ _PICKED = {
     "goal": "for the goal “{}”",
     "need": "for the need “{}”",
     "trend": "because it is about the trend {}",
+    "together": "because those who completed “{}” completed it too",
     "colleagues": "because colleagues in {} completed it",
     "popular": "because {} people completed it",
     "short": "because it takes {} minutes",
