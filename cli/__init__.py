@@ -13,7 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-import cli.approving  # noqa: F401  # its commands belong to those about waves
+import cli.approving  # its commands belong to those about waves
+import cli.insights_learn  # noqa: F401  # its command belongs to insights
 from cli.champions import champions
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
@@ -244,13 +245,14 @@ def report(
     page: Annotated[Path, typer.Option(help="The HTML file.")] = Path("var/report.html"),
     as_of: AsOf = "",
 ) -> None:
-    """Write the campaign's funnel and waves to one HTML page."""
+    """Write what came of the campaign to an HTML page, with its charts."""
     from flows.parameters import moment
     from pushpull.db import reading
-    from pushpull.insights.report import write_report
+    from pushpull.insights.report import house_of, write_report
 
-    with reading(here().engine) as connection:
-        write_report(connection, campaign, page, as_of=moment(as_of), outbox_href=None)
+    home = here()
+    with reading(home.engine) as connection:
+        write_report(connection, campaign, page, as_of=moment(as_of), house=house_of(home.settings))
     tell(f"report: {page}")
 
 

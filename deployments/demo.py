@@ -52,7 +52,7 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
     from deployments.rehearsal import Clock, Rehearsal, days_of, midnight, orchestrated
     from deployments.telling import tell_campaign
     from pushpull.db import reading, writing
-    from pushpull.insights.report import write_report
+    from pushpull.insights.report import Links, house_of, write_report
     from pushpull.insights.sample import make_company
     from pushpull.insights.simulate import SimulatedLearners
     from pushpull.ledger.results import wave_results
@@ -93,8 +93,8 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
             CAMPAIGN,
             work_dir / "report.html",
             as_of=clock.now,
-            outbox_href=outbox.relative_to(work_dir).as_posix(),
-            explain_hrefs=paths,
+            house=house_of(chosen),
+            links=Links(outbox=outbox.relative_to(work_dir).as_posix(), explains=paths),
         )
     console.print(f"report: [bold]{page}[/bold]   outbox: {outbox}", soft_wrap=True)
     command = f"pushpull explain lf-0001 --campaign {CAMPAIGN} --as-of {clock.now:%Y-%m-%dT%H:%M}Z"

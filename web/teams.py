@@ -20,11 +20,11 @@ from content.locale import Locale, load_locale
 from content.source import ContentError
 from pushpull.catalogue.tables import item
 from pushpull.db import reading
-from pushpull.insights.groups.figures import NAMED, Rules, Week
+from pushpull.insights.groups.figures import NAMED, Week
+from pushpull.insights.groups.rules import rules_of
 from pushpull.insights.groups.sponsors import Evidence, evidence
 from pushpull.insights.groups.teams import CampaignFigures, figures_of, manager_with
 from pushpull.learners.vocabulary import Channel
-from pushpull.ledger.seals import hkdf
 from pushpull.ledger.tables import campaign_item
 from pushpull.settings import Settings
 from web.figures import Effect, bars, dates, figures_file, money, signed
@@ -51,7 +51,7 @@ class Kit:
 def team(request: Request) -> Response:
     """A manager's page."""
     staff, site, words = staff_of(request), site_of(request), staff_words(request)
-    week, rules = Week.last_before(now(), site.settings.timezone), _rules(site.settings)
+    week, rules = Week.last_before(now(), site.settings.timezone), rules_of(site.settings)
     with reading(site.engine) as connection:
         manager = manager_with(connection, staff.email)
         found = figures_of(connection, manager, week, rules=rules) if manager else []
@@ -125,16 +125,7 @@ def _evidence(request: Request, week: Week) -> Sequence[Evidence]:
     site = site_of(request)
     prices: dict[Channel, Decimal] = {each: getattr(site.settings, f"cost_{each.value}") for each in Channel}
     with reading(site.engine) as connection:
-        return evidence(connection, week, rules=_rules(site.settings), prices=prices)
-
-
-def _rules(settings: Settings) -> Rules:
-    secret = settings.link_key.get_secret_value().encode()
-    return Rules(
-        hkdf(secret, salt=b"pushpull figures", info=b"v1 blur", length=32),
-        settings.fewest_people,
-        settings.works_council,
-    )
+        return evidence(connection, week, rules=rules_of(site.settings), prices=prices)
 
 
 def _about(settings: Settings, week: Week, words: Words) -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""The campaign report: one HTML page that needs nothing but itself, and a page per explained path.
+"""Reports: one HTML page per campaign that needs nothing but itself, one page for those who decide, and a page per
+explained path.
 
-It shows aggregates only. Numbers come from :mod:`.figures` and the funnel; how they look is decided here.
+They show aggregates of at least five people only: every count passes the gate (:mod:`.gate`). Numbers come from
+:mod:`.figures`, the funnel and other looks (:mod:`.looks`); how they look is decided here: bars by the style sheet,
+charts by matplotlib (:mod:`.drawing`).
 """
 
-from pushpull.insights.report.page import write_report
+from pushpull.insights.report.house import House, house_of
+from pushpull.insights.report.page import Links, report_page, write_report
 from pushpull.insights.report.path_page import write_explanation
 from pushpull.insights.report.samples import sample_learners
 
-__all__ = ["sample_learners", "write_explanation", "write_report"]
+__all__ = ["House", "Links", "house_of", "report_page", "sample_learners", "write_explanation", "write_report"]

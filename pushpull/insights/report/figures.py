@@ -1,23 +1,23 @@
-"""The numbers of a campaign report that are not in the funnel: facts, series of waves, reasons, days, departments."""
+"""The exact numbers behind a campaign report that are not in the funnel: facts, series of waves, reasons, days,
+departments. They leave this package through the gate (:mod:`.gate`), and only so."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, distinct, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, distinct, exists, func, select
 
 from pushpull.insights.simulate import SOURCE
-from pushpull.insights.small_numbers import shown
 from pushpull.learners.lifecycle.events import utc_day
 from pushpull.learners.tables import activity, learner, lifecycle_event
 from pushpull.learners.vocabulary import LifecycleKind
 from pushpull.ledger.results import WaveResult, wave_results
 from pushpull.ledger.tables import campaign, campaign_item, delivery, delivery_event, handover, wave
-from pushpull.ledger.vocabulary import ACCEPTED_STATES, Arm, EventKind
+from pushpull.ledger.vocabulary import ACCEPTED_STATES, Arm, EventKind, Touch
 
 _ACCEPTED = tuple(state.value for state in ACCEPTED_STATES)
 
@@ -63,21 +63,22 @@ class SeriesFigures:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One UTC day: messages accepted, learners who were there."""
+    """One UTC day, or the week that begins with it: messages accepted by touch, learners who were there."""
 
-    day: str
-    messages: int
+    starts: date
+    push: int
+    pull: int
     active: int
 
 
 @dataclass(frozen=True, slots=True)
 class Department:
-    """One department; None is a number that is not shown."""
+    """One department's learners on the treated side."""
 
     name: str
-    people: int | None
-    activated: int | None
-    completed: int | None
+    people: int
+    activated: int
+    completed: int
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,9 @@ def _waves(connection: Connection, key: str, campaign_id: int, *, as_of: datetim
 
 def _days(connection: Connection, campaign_id: int, *, as_of: datetime) -> list[Day]:
     sent_on = utc_day(handover.c.as_of)
+    is_push = case((wave.c.touch == Touch.PUSH.value, 1), else_=0)
     sent = connection.execute(
-        select(sent_on, func.count())
+        select(sent_on.label("day"), func.sum(is_push).label("push"), func.count().label("all"))
         .select_from(
             handover.join(
                 delivery,
@@ -158,34 +160,52 @@ def _days(connection: Connection, campaign_id: int, *, as_of: datetime) -> list[
                     delivery.c.rotation == handover.c.rotation,
                     delivery.c.handover_id == handover.c.id,
                 ),
-            )
+            ).join(wave, wave.c.id == handover.c.wave_id)
         )
         .where(handover.c.campaign_id == campaign_id, handover.c.as_of <= as_of, delivery.c.state.in_(_ACCEPTED))
         .group_by(sent_on)
     )
-    messages = dict(sent.all())
+    messages = {date.fromisoformat(row.day): (int(row.push), int(row.all) - int(row.push)) for row in sent}
     there_on = utc_day(lifecycle_event.c.occurred_at)
-    kinds = (LifecycleKind.SIGNED_IN.value, LifecycleKind.LEARNED.value, LifecycleKind.FAILED_TRY.value)
     there = connection.execute(
         select(there_on, func.count(distinct(lifecycle_event.c.learner_id)))
-        .where(
-            lifecycle_event.c.campaign_id == campaign_id,
-            lifecycle_event.c.kind.in_(kinds),
-            lifecycle_event.c.occurred_at <= as_of,
-        )
+        .where(*_was_there(campaign_id, until=as_of))
         .group_by(there_on)
     )
-    active = dict(there.all())
+    active = {date.fromisoformat(day): people for day, people in there}
     if not messages:
         return []
     first, last = min(messages), max([*messages, *active])
-    span = range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1)
-    named = (date.fromordinal(day).isoformat() for day in span)
-    return [Day(day, messages.get(day, 0), active.get(day, 0)) for day in named]
+    named = (date.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1))
+    return [Day(day, *messages.get(day, (0, 0)), active.get(day, 0)) for day in named]
+
+
+def in_weeks(connection: Connection, campaign_id: int, days: Sequence[Day], *, as_of: datetime) -> list[Day]:
+    """The same by week: somebody who was there on three days of it was there once."""
+    weeks: dict[date, list[Day]] = defaultdict(list)
+    for day in days:
+        weeks[day.starts - timedelta(days=day.starts.weekday())].append(day)
+    found = []
+    for monday, of_week in weeks.items():
+        begins = datetime.combine(monday, time(), UTC)
+        until = min(as_of, begins + timedelta(weeks=1, microseconds=-1))
+        people = connection.execute(
+            select(func.count(distinct(lifecycle_event.c.learner_id))).where(
+                *_was_there(campaign_id, until=until), lifecycle_event.c.occurred_at >= begins
+            )
+        ).scalar_one()
+        found.append(Day(monday, sum(day.push for day in of_week), sum(day.pull for day in of_week), people))
+    return found
+
+
+def _was_there(campaign_id: int, *, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    kinds = (LifecycleKind.SIGNED_IN.value, LifecycleKind.LEARNED.value, LifecycleKind.FAILED_TRY.value)
+    event = lifecycle_event.c
+    return event.campaign_id == campaign_id, event.kind.in_(kinds), event.occurred_at <= until
 
 
 def _departments(connection: Connection, campaign_id: int, *, as_of: datetime) -> list[Department]:
-    """Treated learners per department; numbers about fewer than five people, or that would give them away, are None."""
+    """Treated learners per department."""
     treated = (
         select(delivery.c.learner_id)
         .join(wave, wave.c.id == delivery.c.wave_id)
@@ -226,5 +246,4 @@ def _departments(connection: Connection, campaign_id: int, *, as_of: datetime) -
         .group_by(name)
         .order_by(func.count().desc(), name)
     ).all()
-    columns = (shown([getattr(row, column) for row in rows]) for column in ("people", "activated", "completed"))
-    return [Department(row.name, *counts) for row, *counts in zip(rows, *columns, strict=True)]
+    return [Department(row.name, int(row.people), int(row.activated), int(row.completed)) for row in rows]

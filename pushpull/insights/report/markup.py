@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from html import escape
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import escape, unescape
 from pathlib import Path
 
 _VOID = frozenset({"br", "hr", "meta"})
 #: Inside SVG, HTML's parser nests what is not closed.
 _SHAPES = frozenset({"circle", "line", "path", "rect"})
 _STYLE = Path(__file__).with_name("page.css")
+#: Only attributes look so: in text, quotes are escaped.
+_STYLED = re.compile(r' style="([^"]*)"')
+_POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
 class Html(str):
@@ -52,8 +58,10 @@ def scrolling(child: Html, *, label: str) -> Html:
 
 
 def document(title: str, *body: Child) -> str:
-    """A whole page: no script, nothing from elsewhere."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    """A whole page: no script, nothing from elsewhere; only the page's own style sheet, known by its hash, applies."""
+    content, style = _without_style_attributes(join(*body))
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -62,9 +70,28 @@ def document(title: str, *body: Child) -> str:
         el("meta", name="referrer", content="no-referrer"),
         el("meta", http_equiv="Content-Security-Policy", content=policy),
         el("title", title),
-        el("style", Html(_STYLE.read_text(encoding="utf-8"))),
+        el("style", Html(style)),
     )
-    return f"<!doctype html>\n{el('html', head, el('body', *body), lang='en')}\n"
+    return f"<!doctype html>\n{el('html', head, el('body', content), lang='en')}\n"
+
+
+def policy_of(page: str) -> str:
+    """The content security policy that a page of :func:`document` states, for a server to send too."""
+    found = _POLICY.search(page)
+    return unescape(found[1]) if found else "default-src 'none'"
+
+
+def _without_style_attributes(content: Html) -> tuple[Html, str]:
+    """Style attributes become rules of the style sheet: a policy that allows them allows anybody's."""
+    rules: dict[str, int] = {}
+
+    def numbered(found: re.Match[str]) -> str:
+        return f' data-s="{rules.setdefault(found[1], len(rules))}"'
+
+    changed = _STYLED.sub(numbered, content)
+    sheet = _STYLE.read_text(encoding="utf-8")
+    own = "".join(f'[data-s="{place}"]{{{rule}}}' for rule, place in rules.items())
+    return Html(changed), f"{sheet}{own}"
 
 
 def number(value: float) -> str:

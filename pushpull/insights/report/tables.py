@@ -1,4 +1,4 @@
-"""The report's tables."""
+"""The report's tables: every count of people in them goes through the gate."""
 
 from __future__ import annotations
 
@@ -6,83 +6,110 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pushpull.insights.reasons import REASON_LABELS, REASON_SENTENCES
-from pushpull.insights.report.figures import Department, SeriesFigures, WaveFigures
+from pushpull.insights.report.figures import SeriesFigures, WaveFigures
+from pushpull.insights.report.gate import TOO_FEW, Gate, share_of
 from pushpull.insights.report.markup import Html, el, number, percent, scrolling
+from pushpull.insights.report.printed import PrintedDepartment
+from pushpull.insights.small_numbers import FEWEST
 from pushpull.ledger.vocabulary import DeliveryState, EventKind, Reason
 
 
-def waves_table(listed: Sequence[SeriesFigures]) -> Html:
+def waves_table(listed: Sequence[SeriesFigures], gate: Gate) -> Html:
     """A line per series of waves, with its occurrences behind it."""
     if not listed:
         return el("p", "No wave has been planned yet.", class_="none")
     head = ("Wave", "Touch", "Audience", "Sent", "Not sent", "Open", "Clicked", "Bounced", "Opted out")
-    rows = [_series_row(each) for each in listed]
+    rows = [_series_row(each, gate) for each in listed]
     columns = [el("th", label, scope="col", class_=None if place < 2 else "n") for place, label in enumerate(head)]
     table = el("table", el("thead", el("tr", *columns)), *rows)
     return scrolling(table, label="Waves")
 
 
-def _series_row(each: SeriesFigures) -> Html:
-    back = each.came_back
-    sent = each.total("accepted")
-    waiting = each.total("open")
+def _series_row(each: SeriesFigures, gate: Gate) -> Html:
+    back, cell = each.came_back, f"wave|{each.series}"
+    sent, waiting = each.total("accepted"), each.total("open")
     unsent = each.total("audience") - sent - waiting
     several = f"{len(each.waves)} waves" if len(each.waves) > 1 else f"{each.waves[0].on:%d %b}"
-    channels = ", ".join(f"{number(count)} {channel}" for channel, count in each.channels.most_common())
+    names = ("audience", "sent", "unsent", "open")
+    counts = dict(zip(names, (each.total("audience"), sent, unsent, waiting), strict=True))
     summary = el(
         "tr",
         el("th", each.series, el("small", several), scope="row"),
         el("td", el("span", each.touch, class_=f"touch {each.touch}")),
-        *(_count(value) for value in (each.total("audience"), sent, unsent, waiting)),
-        _back(back[EventKind.CLICKED], sent),
-        _count(back[EventKind.BOUNCED]),
-        _count(back[EventKind.OPTED_OUT]),
+        *(_about(count, f"{cell}|{name}", gate) for name, count in counts.items()),
+        _back(back[EventKind.CLICKED], sent, cell, gate),
+        _about(back[EventKind.BOUNCED], f"{cell}|bounced", gate),
+        _about(back[EventKind.OPTED_OUT], f"{cell}|opted out", gate),
     )
-    why = ", ".join(f"{number(count)} {_label(reason)}" for reason, count in each.skipped.most_common())
-    days = [_wave_line(one) for one in each.waves] if len(each.waves) > 1 else []
-    failed = _failures(each)
+    states = sum((one.result.states for one in each.waves), Counter[str]())
+    failed = Counter({kind.value: states[kind] for kind in _FAILURES if states[kind]})
+    days = _days(each.waves, cell, gate) if len(each.waves) > 1 else None
     details = el(
         "details",
         el("summary", "who and why"),
-        el("p", f"By channel: {channels}." if channels else "Nothing was accepted."),
-        el("p", f"Not sent: {why}.") if why else None,
-        el("p", f"Failed: {failed}.") if failed else None,
-        el("ul", *days, class_="occurrences") if days else None,
+        el("p", f"By channel: {_listed(each.channels, f'{cell}|channel', gate)}." if sent else "Nothing was accepted."),
+        el("p", f"Not sent: {_listed(_labelled(each.skipped), f'{cell}|reason', gate)}.") if each.skipped else None,
+        el("p", f"Failed: {_listed(failed, f'{cell}|failed', gate)}.") if failed else None,
+        days,
     )
     return el("tbody", summary, el("tr", el("td", details, colspan=9), class_="more"))
 
 
-def _failures(each: SeriesFigures) -> str:
-    states = sum((one.result.states for one in each.waves), Counter[str]())
-    kinds = (DeliveryState.REJECTED, DeliveryState.PARKED, DeliveryState.UNCERTAIN)
-    return ", ".join(f"{number(states[kind])} {kind.value}" for kind in kinds if states[kind])
+_FAILURES = (DeliveryState.REJECTED, DeliveryState.PARKED, DeliveryState.UNCERTAIN)
 
 
-def _wave_line(one: WaveFigures) -> Html:
-    clicked = one.came_back[EventKind.CLICKED]
-    words = one.result.sentence() + (f", clicked {clicked}" if clicked else "")
-    return el("li", el("b", f"{one.on:%a %d %b}"), " ", _in_words(words))
+def _labelled(reasons: Counter[str]) -> Counter[str]:
+    return Counter({_label(reason): count for reason, count in reasons.items()})
 
 
-def _in_words(sentence: str) -> str:
-    return sentence.replace("_", " ")
+def _listed(counts: Counter[str], cell: str, gate: Gate) -> str:
+    """The parts in words; those of few people are named without a number."""
+    about = [(name, gate.people(count, f"{cell}|{name}")) for name, count in counts.most_common()]
+    told = [f"{number(count)} {name}" for name, count in about if count is not None]
+    few = [name for name, count in about if count is None]
+    return ", ".join([*told, *([f"{TOO_FEW} each {', '.join(few)}"] if few else [])])
 
 
-def _count(value: int) -> Html:
-    return el("td", number(value) if value else "·", class_="n" if value else "n zero")
+def _days(waves: Sequence[WaveFigures], cell: str, gate: Gate) -> Html:
+    """The occurrences that were sent to enough people, and how many were not."""
+    about = [(one, gate.people(one.result.accepted, f"{cell}|{one.on}|sent")) for one in waves]
+    rows = []
+    for one, sent in about:
+        if sent is None:
+            continue
+        clicked = gate.engagement(one.came_back[EventKind.CLICKED], f"{cell}|{one.on}|clicked")
+        also = f", clicked {number(clicked)}" if clicked is not None else ""
+        rows.append(el("li", el("b", f"{one.on:%a %d %b}"), f" sent {number(sent)}{also}"))
+    few = len(waves) - len(rows)
+    rest = f"{few} of {len(waves)} days with {TOO_FEW} messages." if few else None
+    return el("div", el("ul", *rows, class_="occurrences") if rows else None, el("p", rest) if rest else None)
 
 
-def _back(count: int, sent: int) -> Html:
-    if not count or not sent:
-        return _count(count)
-    return el("td", number(count), el("small", percent(count / sent)), class_="n")
+def _about(count: int, cell: str, gate: Gate, *, is_engagement: bool = False) -> Html:
+    if not count:
+        return el("td", "·", class_="n zero")
+    told = gate.engagement(count, cell) if is_engagement else gate.people(count, cell)
+    return _cell(told)
+
+
+def _cell(about: int | None) -> Html:
+    if about is None:
+        return el("td", f"< {FEWEST}", class_="n zero", title=TOO_FEW)
+    return el("td", number(about), class_="n")
+
+
+def _back(count: int, sent: int, cell: str, gate: Gate) -> Html:
+    clicked, of = gate.engagement(count, f"{cell}|clicked"), gate.people(sent, f"{cell}|sent")
+    if clicked is None or of is None:
+        return _about(count, f"{cell}|clicked", gate, is_engagement=True)
+    return el("td", number(clicked), el("small", percent(share_of(clicked, of))), class_="n")
 
 
 def _label(reason: str) -> str:
     return REASON_LABELS[Reason(reason)]
 
 
-def reasons_table(skipped: Counter[str], held: Counter[str]) -> Html:
+def reasons_table(skipped: Counter[str], held: Counter[str], gate: Gate) -> Html:
     """A line per reason, the commonest first."""
     if not skipped and not held:
         return el("p", "Everything was sent.", class_="none")
@@ -93,7 +120,7 @@ def reasons_table(skipped: Counter[str], held: Counter[str]) -> Html:
                 el(
                     "tr",
                     el("th", _label(reason), el("small", words) if words == "waits" else None, scope="row"),
-                    _count(count),
+                    _about(count, f"reason|{words}|{reason}", gate),
                     el("td", REASON_SENTENCES[Reason(reason)]),
                 )
             )
@@ -107,7 +134,7 @@ def reasons_table(skipped: Counter[str], held: Counter[str]) -> Html:
     return scrolling(table, label="Reasons")
 
 
-def departments_table(listed: Sequence[Department]) -> Html:
+def departments_table(listed: Sequence[PrintedDepartment]) -> Html:
     """A line per department; None is shown as a dash."""
     if not listed:
         return el("p", "Nobody has got a message yet.", class_="none")
@@ -115,7 +142,7 @@ def departments_table(listed: Sequence[Department]) -> Html:
     def cell(value: int | None, people: int | None) -> Html:
         if value is None:
             return el("td", "–", class_="n zero", title="not shown")
-        share = el("small", percent(value / people)) if people else None
+        share = el("small", percent(share_of(value, people))) if people else None
         return el("td", number(value), share, class_="n")
 
     rows = [

@@ -1,0 +1,136 @@
+"""What of a count may be printed in a report: the only way from exact counts to a page.
+
+A report is not the ledger: it is passed on, kept, and laid beside last week's. So counts of people in it obey the rules
+of :mod:`pushpull.insights.groups`: blurred by chance before they are rounded, always alike for the same count of the
+same thing, and nothing said of fewer than five. Every printed count is a multiple of five, so no sum or difference of
+them, of one report or of many, is ever a count of one to four. Parts of a whole are hidden in twos
+(:mod:`pushpull.insights.small_numbers`). Exact counts are for those who run a campaign: ``pushpull status``.
+
+Sources: as in :mod:`pushpull.insights.groups` and :mod:`pushpull.insights.groups.blur`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Final
+
+from pushpull.insights.groups.blur import VARIANCE, blurred, rounded
+from pushpull.insights.groups.figures import Rules
+from pushpull.insights.proportions import Z_95, Interval
+from pushpull.insights.report.markup import number
+from pushpull.insights.small_numbers import FEWEST, shown
+
+#: Where a side of a comparison has fewer people, the blur would be a good part of what one sees.
+FEWEST_IN_ARM: Final = 20
+TOO_FEW: Final = f"fewer than {FEWEST}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One campaign's.
+
+    Args:
+        rules: the installation's.
+        campaign: its key.
+    """
+
+    rules: Rules
+    campaign: str
+
+    def people(self, count: int, cell: str) -> int | None:
+        """About how many.
+
+        Args:
+            count: exactly how many.
+            cell: what is counted, the same for the same thing in every report.
+
+        Returns:
+            A multiple of five; 0 where nobody could have been counted is not told apart from too few: None.
+        """
+        about = rounded(blurred(count, cell=f"report|{self.campaign}|{cell}", key=self.rules.key))
+        return about if min(count, about) >= self.rules.fewest else None
+
+    def engagement(self, count: int, cell: str) -> int | None:
+        """As :meth:`people`, of how people learn: not shown at all under an agreement with a works council."""
+        return None if self.rules.works_council else self.people(count, cell)
+
+    def parts(
+        self, counts: Mapping[str, int], cell: str, *, of: Mapping[str, int] | None = None
+    ) -> dict[str, int | None]:
+        """The parts of a whole that may be printed too: what is hidden cannot be had from the rest.
+
+        Args:
+            counts: of each part.
+            of: how many people each part has, where ``counts`` are those who did something: hidden where all but a few
+                did, since that tells of each of them.
+        """
+        first = shown(list(counts.values()), fewest=self.rules.fewest)
+        found: dict[str, int | None] = {}
+        for (name, count), seen in zip(counts.items(), first, strict=True):
+            about = None if seen is None else self.people(count, f"{cell}|{name}")
+            people = None if of is None else self.people(of[name], f"{cell.partition('|')[0]}|people|{name}")
+            if of is not None and (people is None or (about is not None and about > people - self.rules.fewest)):
+                about = None
+            found[name] = about
+        return found
+
+    def effect(self, estimate: float, interval: Interval, *, sides: Sequence[int], cell: str) -> Effect | None:
+        """A difference of shares, blurred as much as the counts of both sides would be.
+
+        Args:
+            estimate: the difference, as a fraction of 1.
+            sides: people on each.
+
+        Returns:
+            None: too few on a side.
+        """
+        if min(sides) < max(FEWEST_IN_ARM, self.rules.fewest):
+            return None
+        moved = estimate
+        for number_, people in enumerate(sides):
+            middle = 1 << 20  # far from zero, below which the blur does not go
+            told = blurred(
+                middle, cell=f"report|{self.campaign}|{cell}|{number_}|{people}|{estimate:.12f}", key=self.rules.key
+            )
+            moved += (told - middle) / people
+        noise = Z_95**2 * VARIANCE * sum(1 / people**2 for people in sides)
+        below, above = sqrt((estimate - interval.low) ** 2 + noise), sqrt((interval.high - estimate) ** 2 + noise)
+        points = [round(100 * value) for value in (moved, max(-1.0, moved - below), min(1.0, moved + above))]
+        return Effect(*points)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A difference in whole percentage points, with its interval."""
+
+    points: int
+    low: int
+    high: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        return f"{signed(self.points)} points (95 %: {signed(self.low)} to {signed(self.high)})"
+
+
+def signed(points: float, digits: int = 0) -> str:
+    """A difference with its sign: a true minus, and a plus."""
+    text = f"{abs(points):.{digits}f}"
+    if not float(text):
+        return "0"
+    return f"+{text}" if points > 0 else f"−{text}"
+
+
+def words_of(count: int | None) -> str:
+    """A printed count, in words where it is not shown."""
+    return TOO_FEW if count is None else number(count)
+
+
+def share_of(count: int | None, people: int | None) -> float | None:
+    """About what share; None where one of both is not shown. Never above 1: both are blurred apart from each other."""
+    return None if count is None or not people else min(1.0, count / people)

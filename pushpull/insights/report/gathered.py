@@ -1,0 +1,93 @@
+"""What other looks at a campaign found, as the charts take it: their values go in, printable ones come out.
+
+Each function returns why there is nothing to draw where there is not. What is looked for lives in the packages of the
+looks; nothing is computed here but what a chart needs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from pushpull.catalogue.audit import Audit
+from pushpull.insights.dropoff import DropOff
+from pushpull.insights.pull import PullWeek
+from pushpull.insights.report.chart_catalogue import Spread
+from pushpull.insights.report.chart_pull import Week
+from pushpull.insights.report.chart_sections import Section
+from pushpull.insights.report.gate import Gate, share_of
+
+#: A curve through fewer items than this is a list.
+_FEWEST_ITEMS = 5
+
+
+def sections_of(found: DropOff, gate: Gate) -> list[Section] | str:
+    """The drop-off map."""
+    if gate.rules.works_council:
+        return "How people move through an item is not shown, by agreement."
+    if found.reason:
+        return found.reason
+    spots = {(each.section.item_key, each.section.key): each for each in found.spots}
+    listed = []
+    for each in found.sections:
+        if each.leavers is None or each.reached is None or each.interval is None or each.expected is None:
+            continue
+        cell = f"section|{each.item_key}|{each.key}"
+        reached, left = gate.people(each.reached, f"{cell}|reached"), gate.people(round(each.leavers), f"{cell}|left")
+        share = share_of(left, reached)
+        if share is None or not each.share:
+            continue
+        moved = share - each.share
+        spot = spots.get((each.item_key, each.key))
+        listed.append(
+            Section(
+                each.title,
+                share,
+                min(1.0, each.expected / each.reached),
+                max(0.0, each.interval.low + moved),
+                min(1.0, each.interval.high + moved),
+                spot is not None,
+                spot.proposal if spot else "",
+            )
+        )
+    return listed or "Too few people were in any section to say where they leave."
+
+
+def weeks_of(found: Sequence[PullWeek], gate: Gate) -> list[Week] | str:
+    """The pull share by week, of whole weeks."""
+    if gate.rules.works_council:
+        return "Visits are not shown, by agreement."
+    weeks = []
+    for each in found:
+        if not each.is_whole:
+            continue
+        visits = gate.people(each.visits or 0, f"pull|{each.begins}|visits")
+        unprompted = gate.people(each.unprompted or 0, f"pull|{each.begins}|unprompted")
+        share, interval = share_of(unprompted, visits), each.interval
+        if share is None or interval is None or each.share is None:
+            weeks.append(Week(each.begins, None, 0.0, 1.0, each.rung_in_words, int(each.rung)))
+            continue
+        moved = share - each.share
+        low, high = max(0.0, interval.low + moved), min(1.0, interval.high + moved)
+        weeks.append(Week(each.begins, share, low, high, each.rung_in_words, int(each.rung)))
+    if sum(1 for each in weeks if each.share is not None) < 2:
+        return "There are not yet two whole weeks with enough visits."
+    return weeks
+
+
+def spread_of(found: Audit, gate: Gate) -> Spread | str:
+    """How use is spread over the catalogue: of items that enough people started, the others count as not started."""
+    reach = sorted(
+        (gate.people(each.reach or 0, f"item|{each.item_key}|reach") or 0 for each in found.utilisation.usage),
+    )
+    total, items = sum(reach), len(reach)
+    if items < _FEWEST_ITEMS or not total:
+        return "Too little of the catalogue was used to say how its use is spread."
+    curve, so_far = [(0.0, 0.0)], 0
+    for place, count in enumerate(reach, start=1):
+        so_far += count
+        curve.append((place / items, so_far / total))
+    # The area under the curve by trapezoids; Gini is twice what lies between it and the line of equal use.
+    area = sum((right[0] - left[0]) * (right[1] + left[1]) / 2 for left, right in itertools.pairwise(curve))
+    top = reach[items - max(1, round(items / 5)) :]
+    return Spread(curve, 1 - 2 * area, sum(top) / total)

@@ -1,0 +1,50 @@
+"""All other looks at a campaign together: each is taken, and its result made printable (:mod:`.gathered`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from pushpull.insights.pull import pull_weeks
+from pushpull.insights.report.chart_catalogue import Spread
+from pushpull.insights.report.chart_effect import Estimate
+from pushpull.insights.report.chart_forecast import Expected
+from pushpull.insights.report.chart_paths import Path
+from pushpull.insights.report.chart_pull import Week
+from pushpull.insights.report.chart_sections import Section
+from pushpull.insights.report.gate import Gate
+from pushpull.insights.report.gathered import weeks_of
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What was found; words where there is nothing to draw, and why."""
+
+    estimates: Sequence[Estimate]
+    sections: Sequence[Section] | str
+    paths: Sequence[Path] | str
+    weeks: Sequence[Week] | str
+    forecast: Sequence[Expected] | str
+    spread: Spread | str
+
+
+def looks_of(connection: Connection, campaign_key: str, *, as_of: datetime, gate: Gate) -> Looks:
+    """Take all looks.
+
+    Args:
+        as_of: what happened later (aware) is not seen.
+
+    Raises:
+        UnknownCampaignError: there is no such campaign.
+    """
+    return Looks(
+        estimates=(),
+        sections="Nobody has looked for it yet.",
+        paths="Nobody has looked for it yet.",
+        weeks=weeks_of(pull_weeks(connection, campaign_key, as_of=as_of), gate),
+        forecast="No forecast was made before the launch.",
+        spread="Nobody has looked for it yet.",
+    )
