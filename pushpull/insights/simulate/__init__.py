@@ -6,6 +6,6 @@ that the flows above cannot tell the difference. They are a model with invented 
 
 from pushpull.insights.simulate.acting import SimulatedLearners
 from pushpull.insights.simulate.surroundings import SOURCE
-from pushpull.insights.simulate.temperament import Temperament, temperament_of
+from pushpull.insights.simulate.temperament import ASSUMED, Behaviour, Temperament, temperament_of
 
-__all__ = ["SOURCE", "SimulatedLearners", "Temperament", "temperament_of"]
+__all__ = ["ASSUMED", "SOURCE", "Behaviour", "SimulatedLearners", "Temperament", "temperament_of"]

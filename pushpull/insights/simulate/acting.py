@@ -32,12 +32,13 @@ from pushpull.insights.simulate.surroundings import (
     picked,
 )
 from pushpull.insights.simulate.temperament import (
-    CHANNEL_PULL,
-    DEAD_MAILBOX,
+    ASSUMED,
     FATIGUE,
     FATIGUE_DAYS,
     LATEST_REACTION,
     WEEKEND,
+    Behaviour,
+    Temperament,
 )
 from pushpull.learners.tables import activity
 from pushpull.learners.vocabulary import Channel
@@ -63,10 +64,11 @@ class SimulatedLearners:
 
     Args:
         seed: the same seed and the same messages give the same behaviour, in every database.
+        behaviour: how they behave; what is assumed, unless something is known.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, behaviour: Behaviour = ASSUMED) -> None:
+        self._seed, self._behaviour = seed, behaviour
 
     def act(self, connection: Connection, *, since: datetime, until: datetime) -> Counter[str]:
         """Let everybody do what they do in ``(since, until]``; doing it again changes nothing.
@@ -79,8 +81,8 @@ class SimulatedLearners:
             What happened, by kind: ``clicked``, ``opted_out``, ``bounced``, ``sessions``, ``unasked`` (sessions that
             no message caused), ``failed``, ``completed`` (items).
         """
-        everybody = people(connection, seed=self._seed)
-        items, contents = campaign_contents(connection, seed=self._seed)
+        everybody = people(connection, seed=self._seed, behaviour=self._behaviour)
+        items, contents = campaign_contents(connection, seed=self._seed, behaviour=self._behaviour)
         remembered = defaultdict(Memory, memories(connection, since=since))
         received = messages(connection, since=since - LATEST_REACTION - FATIGUE_DAYS, until=until)
         picks = picked(connection, {each.wave_id for each in received if each.at > since - LATEST_REACTION})
@@ -142,13 +144,13 @@ class SimulatedLearners:
     ) -> None:
         kind, rng = person.temperament, self._rng("reaction", person, message.key)
         clicks, opts_out, sits_down, prefers_pick = (rng.random() for _ in range(4))
-        if message.channel == Channel.EMAIL and self._share("mailbox", person, "") < DEAD_MAILBOX:
+        if message.channel == Channel.EMAIL and self._is_dead_mailbox(person):
             self._tell(doings, message, person, EventKind.BOUNCED, message.at + timedelta(minutes=2))
             return
         if opts_out < kind.opts_out * (1 + message.earlier / 2):
             self._tell(doings, message, person, EventKind.OPTED_OUT, at)
             return
-        if clicks >= min(0.95, kind.clicks * CHANNEL_PULL[message.channel] * FATIGUE**message.earlier):
+        if clicks >= min(0.95, kind.clicks * self._behaviour.channel_pull[message.channel] * FATIGUE**message.earlier):
             return
         self._tell(doings, message, person, EventKind.CLICKED, at)
         if sits_down >= kind.sits_down:
@@ -161,7 +163,7 @@ class SimulatedLearners:
             return
         item_id = memory.next_item(items, wanted=wanted)
         if item_id is not None:
-            self._sit(doings, person, memory, at, session(contents[item_id], memory, kind, rng, at=at))
+            self._sit(doings, person, memory, at, self._session(contents[item_id], memory, kind, rng, at))
 
     def _come_unasked(
         self,
@@ -187,8 +189,16 @@ class SimulatedLearners:
             item_id = memory.next_item(listed)
             if item_id is not None:
                 doings.counts["unasked"] += 1
-                self._sit(doings, person, memory, at, session(contents[item_id], memory, kind, rng, at=at))
+                self._sit(doings, person, memory, at, self._session(contents[item_id], memory, kind, rng, at))
                 return
+
+    def _is_dead_mailbox(self, person: Person) -> bool:
+        return self._share("mailbox", person, "") < self._behaviour.dead_mailbox
+
+    def _session(
+        self, content: Content, memory: Memory, kind: Temperament, rng: random.Random, at: datetime
+    ) -> list[Record]:
+        return session(content, memory, kind, rng, at=at, behaviour=self._behaviour)
 
     @staticmethod
     def _sit(doings: _Doings, person: Person, memory: Memory, at: datetime, records: list[Record]) -> None:

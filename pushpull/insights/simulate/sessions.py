@@ -7,7 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pushpull.insights.simulate.temperament import FIRST_TRY_FAILS, Temperament
+from pushpull.insights.simulate.temperament import ASSUMED, Behaviour, Temperament
+
+#: After a hard section, reading on is so much less likely than after others.
+HARD = 0.45
+#: Nobody reads on for certain.
+MOST_READ_ON = 0.99
 
 
 @dataclass(frozen=True)
@@ -16,12 +21,12 @@ class Content:
 
     Args:
         sections: keys in order; an item without any is read in one go.
-        hard: sections after which more people stop than after others.
+        reads_on: what the probability of reading on after a section is multiplied by, where that is not 1.
     """
 
     item_id: int
     sections: tuple[str, ...] = ()
-    hard: frozenset[str] = frozenset()
+    reads_on: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,13 @@ def hard_sections(sections: Sequence[str], *, seed: int) -> frozenset[str]:
 
 
 def session(
-    content: Content, memory: Memory, temperament: Temperament, rng: random.Random, *, at: datetime
+    content: Content,
+    memory: Memory,
+    temperament: Temperament,
+    rng: random.Random,
+    *,
+    at: datetime,
+    behaviour: Behaviour = ASSUMED,
 ) -> list[Record]:
     """One session, from opening the item to suspending, failing or completing it.
 
@@ -88,7 +99,7 @@ def session(
     records = [Record(item, "launched", at)]
     if item not in memory.read:
         records.append(Record(item, "initialized", at + timedelta(seconds=4)))
-    if not memory.read and rng.random() < FIRST_TRY_FAILS:
+    if not memory.read and rng.random() < behaviour.first_try_fails:
         failed_at = at + timedelta(minutes=rng.uniform(1, 3))
         return [*records, Record(item, "failed", failed_at, success=False)]
     if rng.random() > 0.5 + temperament.stamina / 2:  # a look, and no more
@@ -96,10 +107,10 @@ def session(
     left = [key for key in content.sections if key not in memory.read.get(item, set())]
     now = at
     for place, key in enumerate(left):
-        minutes = round(rng.uniform(1.5, 4.0), 1)
+        minutes = round(rng.uniform(1.5, 4.0) * behaviour.minutes, 1)
         now += timedelta(minutes=minutes)
         records.append(Record(item, "progressed", now, section=key, minutes=minutes))
-        reads_on = temperament.stamina * (0.45 if key in content.hard else 1.0)
+        reads_on = min(temperament.stamina * content.reads_on.get(key, 1.0), MOST_READ_ON)
         if place + 1 < len(left) and rng.random() > reads_on:
             return [*records, Record(item, "suspended", now + timedelta(seconds=20), section=left[place + 1])]
     done_at = now + timedelta(minutes=1)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, and_, select
 
-from pushpull.catalogue.tables import section
-from pushpull.insights.simulate.sessions import Content, Memory, Record, hard_sections, remembered
-from pushpull.insights.simulate.temperament import FATIGUE_DAYS, Temperament, temperament_of
+from pushpull.catalogue.tables import item, section
+from pushpull.insights.simulate.sessions import HARD, Content, Memory, Record, hard_sections, remembered
+from pushpull.insights.simulate.temperament import ASSUMED, FATIGUE_DAYS, Behaviour, Temperament, temperament_of
 from pushpull.learners.tables import activity, learner
 from pushpull.ledger.tables import campaign, campaign_item, delivery, handover, pick, wave
 from pushpull.ledger.timing import known
@@ -57,7 +57,7 @@ class ReceivedMessage:
     earlier: int = 0
 
 
-def people(connection: Connection, *, seed: int) -> dict[int, Person]:
+def people(connection: Connection, *, seed: int, behaviour: Behaviour = ASSUMED) -> dict[int, Person]:
     """Everybody who has not left, by learner id."""
     rows = connection.execute(
         select(learner.c.id, learner.c.external_id, learner.c.timezone, learner.c.draw).where(
@@ -66,13 +66,18 @@ def people(connection: Connection, *, seed: int) -> dict[int, Person]:
     )
     return {
         learner_id: Person(
-            learner_id, external_id, zone if known(zone or "") else "UTC", temperament_of(draw, seed=seed)
+            learner_id,
+            external_id,
+            zone if known(zone or "") else "UTC",
+            temperament_of(draw, seed=seed, of=behaviour.temperaments),
         )
         for learner_id, external_id, zone, draw in rows
     }
 
 
-def campaign_contents(connection: Connection, *, seed: int) -> tuple[dict[int, list[int]], dict[int, Content]]:
+def campaign_contents(
+    connection: Connection, *, seed: int, behaviour: Behaviour = ASSUMED
+) -> tuple[dict[int, list[int]], dict[int, Content]]:
     """The items of each campaign in order, and what their players know, by item id."""
     items: dict[int, list[int]] = {}
     for campaign_id, item_id in connection.execute(
@@ -83,15 +88,25 @@ def campaign_contents(connection: Connection, *, seed: int) -> tuple[dict[int, l
         items.setdefault(campaign_id, []).append(item_id)
     wanted = sorted({each for listed in items.values() for each in listed})
     parts: dict[int, list[str]] = {item_id: [] for item_id in wanted}
-    for item_id, key in connection.execute(
-        select(section.c.item_id, section.c.key)
+    names = {}
+    for item_id, name, key in connection.execute(
+        select(section.c.item_id, item.c.key, section.c.key)
+        .join(item, item.c.id == section.c.item_id)
         .where(section.c.item_id.in_(wanted))
         .order_by(section.c.item_id, section.c.position, section.c.key)
     ):
         parts[item_id].append(key)
+        names[item_id] = name
     return items, {
-        item_id: Content(item_id, tuple(keys), hard_sections(keys, seed=seed)) for item_id, keys in parts.items()
+        item_id: Content(item_id, tuple(keys), _reads_on(names.get(item_id, ""), keys, seed, behaviour))
+        for item_id, keys in parts.items()
     }
+
+
+def _reads_on(name: str, keys: list[str], seed: int, behaviour: Behaviour) -> dict[str, float]:
+    assumed = dict.fromkeys(hard_sections(keys, seed=seed), HARD)
+    learned = {key: behaviour.reads_on[name, key] for key in keys if (name, key) in behaviour.reads_on}
+    return {**assumed, **learned}
 
 
 def memories(connection: Connection, *, since: datetime) -> Mapping[int, Memory]:

@@ -1,10 +1,14 @@
-"""What kind of person a simulated learner is. The numbers are invented, chosen so that a funnel looks alive."""
+"""What kind of person a simulated learner is, and how all of them behave.
+
+The numbers here are invented, chosen so that a funnel looks alive. A forecast puts what a company's own past says in
+their place (:mod:`pushpull.insights.forecast`).
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 
@@ -65,8 +69,33 @@ TEMPERAMENTS = (
 )
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """How simulated learners behave: the kinds of people there are, and what holds for all of them.
+
+    Args:
+        channel_pull: how much likelier a message on a channel is to be followed than the average one.
+        first_try_fails: probability that somebody's very first session goes wrong.
+        dead_mailbox: share of people whose mailbox bounces.
+        minutes: how long a section takes, as a multiple of what is assumed.
+        reads_on: what the probability of reading on after a section is multiplied by, by keys of item and section;
+            sections that are not named are hard or not, as the seed says.
+    """
+
+    temperaments: tuple[Temperament, ...] = TEMPERAMENTS
+    channel_pull: Mapping[str, float] = field(default_factory=lambda: CHANNEL_PULL)
+    first_try_fails: float = FIRST_TRY_FAILS
+    dead_mailbox: float = DEAD_MAILBOX
+    minutes: float = 1.0
+    reads_on: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+#: What is assumed where nothing is known.
+ASSUMED = Behaviour()
+
+
 @lru_cache(maxsize=65536)
-def temperament_of(draw: int, *, seed: int) -> Temperament:
-    """The hidden kind of a learner: the same for the same seed and draw."""
+def temperament_of(draw: int, *, seed: int, of: tuple[Temperament, ...] = TEMPERAMENTS) -> Temperament:
+    """The hidden kind of a learner: the same for the same seed, draw and kinds."""
     rng = random.Random(f"temperament:{seed}:{draw}")
-    return rng.choices(TEMPERAMENTS, weights=[each.share for each in TEMPERAMENTS])[0]
+    return rng.choices(of, weights=[each.share for each in of])[0]
