@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.common import DryRun, Who, Why, here, out, tell
+from cli.common import AsOf, DryRun, Who, Why, here, out, tell
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,8 +36,9 @@ def show(learner: _Person) -> None:
         data = data_of(connection, learner_id, at=now)
     facts = Table("what", "value", "who says so", "since")
     for each in known:
-        # What somebody learns for is written for their own eyes.
-        value = "(kept, not shown)" if each.field == FactKind.WHY or not each.value else each.value
+        # What somebody learns for, and what may be in their way, is for their own eyes.
+        is_private = each.field in (FactKind.WHY, FactKind.BARRIER)
+        value = "(kept, not shown)" if is_private or not each.value else each.value
         facts.add_row(each.field.replace("_", " "), escape(value), each.source, f"{each.since:%Y-%m-%d}")
     if facts.rows:
         out.print(facts)
@@ -45,6 +46,31 @@ def show(learner: _Person) -> None:
     for kept in data.kept:
         counts.add_row(kept.table, str(len(kept.rows)))
     out.print(counts)
+
+
+@learners.command("profile")
+def profile(learner: _Person, as_of: AsOf = "") -> None:
+    """A learner's profile: who says so, how old and how sure it is, and how much of it is known."""
+    from flows.parameters import moment
+    from pushpull.db import reading
+    from pushpull.learners.profile import WEIGHTS, profile_of
+    from pushpull.learners.vocabulary import FactKind
+
+    now = moment(as_of)
+    with reading(here().engine) as connection:
+        found = profile_of(connection, _id_of(connection, learner), as_of=now)
+    table = Table("field", "value", "who says so", "age in days", "sure", "counts for")
+    for each in found.fields:
+        # What somebody learns for, and what may be in their way, is for their own eyes.
+        is_private = each.kind in (FactKind.WHY, FactKind.BARRIER)
+        value = "(kept, not shown)" if is_private else escape(", ".join(each.values))
+        weight = f"{WEIGHTS[each.kind]:.0%}" if each.kind in WEIGHTS else "-"
+        name = each.kind.value.replace("_", " ")
+        table.add_row(name, value, each.source.value, str(each.age_days), f"{each.confidence:.0%}", weight)
+    if table.rows:
+        out.print(table)
+    unknown = ", ".join(kind.value.replace("_", " ") for kind in found.missing) or "nothing"
+    tell(f"{found.coverage:.0%} of the profile is known; unknown: {unknown}")
 
 
 @learners.command("export")

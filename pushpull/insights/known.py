@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, case, func, select
 
 from pushpull.learners.declared import facts_of
+from pushpull.learners.profile import given
 from pushpull.learners.tables import activity, learner, learner_tag, progress
 from pushpull.learners.vocabulary import FactKind, FactSource
 from pushpull.ledger.tables import fetch
@@ -88,8 +89,9 @@ def known_of(connection: Connection, learner_id: int) -> tuple[Known, ...]:
     found += [Known("tag", tag, Source.HR, row["updated_at"]) for tag in tags.scalars()]
     if row["preferred_language"] and FactKind.LANGUAGE not in own:
         found.append(_of_row(row, "preferred_language", FactKind.LANGUAGE, Source.HR))
-    if row["preferred_hour"] is not None and FactKind.HOUR not in own:
-        found.append(_of_row(row, "preferred_hour", FactKind.HOUR, Source.LEARNED))
+    in_row = {FactKind.HOUR: row["preferred_hour"], FactKind.CHANNEL: row["preferred_channel"]}
+    for each in given(facts, in_row, since=row["updated_at"]):
+        found.append(Known(each.kind.value, each.value, Source.HR, each.recorded_at))
     found += [Known(each.kind.value, each.value, _SOURCE[each.source], each.recorded_at) for each in facts]
     return tuple(found)
 

@@ -1,8 +1,9 @@
 """What learners say about themselves: facts of their profile that nobody else overrules (mission R1, R9).
 
-What is declared beats what HR says, and that beats what was learned from behaviour. Two declared facts also stand in
-the learner's row, where planning reads them: the language and the hour. What stood there before is kept, and comes
-back when the learner withdraws their word. What learners decide (pauses, daily nudges) lives in `choices`.
+What is declared beats what HR says, and that beats what was learned from behaviour. Three declared facts also stand in
+the learner's row, where planning reads them: the language, the hour and the channel. What stood there before is kept,
+and comes back when the learner withdraws their word: what came with the person as HR's, what was learned as learned.
+What learners decide (pauses, daily nudges) lives in `choices`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, delete, exists, literal, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, delete, exists, literal, select, update
 
 from pushpull.db import UtcDateTime, insert_into
 from pushpull.learners.consent import lock_learner
 from pushpull.learners.tables import learner, profile_fact
-from pushpull.learners.vocabulary import FactKind, FactSource
+from pushpull.learners.vocabulary import Barrier, Channel, FactKind, FactSource
 
 #: Longest value, in characters, of what learners write in their own words.
 LONGEST: Final[Mapping[FactKind, int]] = {FactKind.GOAL: 200, FactKind.WHY: 400}
+#: What has a closed set of values.
+_CLOSED: Final[Mapping[FactKind, frozenset[str]]] = {
+    FactKind.CHANNEL: frozenset(Channel),
+    FactKind.BARRIER: frozenset(Barrier),
+}
+#: Where the first word of a kind stands in the learner's row.
+_COLUMNS: Final = {
+    FactKind.LANGUAGE: learner.c.preferred_language,
+    FactKind.HOUR: learner.c.preferred_hour,
+    FactKind.CHANNEL: learner.c.preferred_channel,
+}
 #: How many goals somebody may have at once.
 MOST_GOALS: Final = 5
 
@@ -83,7 +95,8 @@ def declare(connection: Connection, learner_id: int, kind: FactKind, values: Seq
     """Let these be all that the learner says of a kind; none of them: the learner takes their word back.
 
     Args:
-        values: the words; for :attr:`FactKind.LANGUAGE` one language tag, for :attr:`FactKind.HOUR` one local hour.
+        values: the words; for :attr:`FactKind.LANGUAGE` one language tag, for :attr:`FactKind.HOUR` one local hour,
+            for :attr:`FactKind.CHANNEL` and :attr:`FactKind.BARRIER` one of theirs.
         at: now, UTC.
 
     Raises:
@@ -150,6 +163,8 @@ def _check(kind: FactKind, values: Sequence[str]) -> None:
         raise ValueError(f"at most {most} of {kind.value}")
     if kind is FactKind.HOUR and any(not value.isdecimal() or int(value) > 23 for value in values):
         raise ValueError("an hour is 0 to 23")
+    if kind in _CLOSED and not _CLOSED[kind].issuperset(values):
+        raise ValueError(f"a {kind.value} is one of {', '.join(sorted(_CLOSED[kind]))}")
 
 
 def _of(learner_id: int | ColumnElement[int], kind: FactKind) -> ColumnElement[bool]:
@@ -177,35 +192,43 @@ def _say(
 
 
 def _keep_former(connection: Connection, learner_id: int, kind: FactKind, new: str, *, at: datetime) -> None:
-    """Keep what the learner's row says before the learner's first word takes its place."""
-    if kind not in (FactKind.LANGUAGE, FactKind.HOUR):
+    """Keep what the learner's row says before the learner's first word takes its place.
+
+    What was learned is a fact of its own already. The rest came with the person, and is kept as HR's word.
+    """
+    if kind not in _COLUMNS:
         return
-    language, hour = connection.execute(
-        select(learner.c.preferred_language, learner.c.preferred_hour).where(learner.c.id == learner_id)
-    ).one()
-    if kind is FactKind.LANGUAGE and language:
-        _say(connection, learner_id, FactKind.HR_LANGUAGE, language, FactSource.HR, at=at)
-    if kind is FactKind.HOUR and hour is not None and str(hour) != new:
-        _say(connection, learner_id, kind, str(hour), FactSource.LEARNED, at=at)
-
-
-def _show_in_row(connection: Connection, learner_id: int, kind: FactKind, value: str, *, at: datetime) -> None:
-    mine = update(learner).where(learner.c.id == learner_id)
+    former = connection.execute(select(_COLUMNS[kind]).where(learner.c.id == learner_id)).scalar()
+    if former is None or former == "":
+        return
     if kind is FactKind.LANGUAGE:
-        connection.execute(mine.values(preferred_language=value, updated_at=at))
-    elif kind is FactKind.HOUR:
-        connection.execute(mine.values(preferred_hour=int(value), updated_at=at))
+        _say(connection, learner_id, FactKind.HR_LANGUAGE, str(former), FactSource.HR, at=at)
+        return
+    is_learned = exists(select(literal(1)).where(_of(learner_id, kind), profile_fact.c.value == str(former)))
+    if str(former) != new and not connection.scalar(select(is_learned)):
+        _say(connection, learner_id, kind, str(former), FactSource.HR, at=at)
+
+
+def _show_in_row(connection: Connection, learner_id: int, kind: FactKind, value: str | None, *, at: datetime) -> None:
+    if kind in _COLUMNS:
+        shown = int(value) if value is not None and kind is FactKind.HOUR else value
+        mine = update(learner).where(learner.c.id == learner_id)
+        connection.execute(mine.values({_COLUMNS[kind]: shown, learner.c.updated_at: at}))
 
 
 def _bring_back(connection: Connection, learner_id: int, kind: FactKind, *, at: datetime) -> None:
-    """Set the learner's row to what was kept, or to unknown."""
-    mine = update(learner).where(learner.c.id == learner_id)
-    if kind not in (FactKind.LANGUAGE, FactKind.HOUR):
+    """Set the learner's row to what was kept, HR's word first, or to unknown."""
+    if kind not in _COLUMNS:
         return
     kept = FactKind.HR_LANGUAGE if kind is FactKind.LANGUAGE else kind
-    former = connection.execute(select(profile_fact.c.value).where(_of(learner_id, kept)).limit(1)).scalar()
-    connection.execute(delete(profile_fact).where(_of(learner_id, kept)))
-    if kind is FactKind.LANGUAGE:
-        connection.execute(mine.values(preferred_language=former, updated_at=at))
-    else:
-        connection.execute(mine.values(preferred_hour=None if former is None else int(former), updated_at=at))
+    by_rank = case((profile_fact.c.source == FactSource.HR.value, 0), else_=1)
+    former = connection.execute(
+        select(profile_fact.c.value, profile_fact.c.source)
+        .where(_of(learner_id, kept))
+        .order_by(by_rank, profile_fact.c.value)
+        .limit(1)
+    ).one_or_none()
+    if former is not None and former.source == FactSource.HR.value:
+        # In the row and in no fact again, as it came; a learned one stays a fact, by which learning knows its own.
+        connection.execute(delete(profile_fact).where(_of(learner_id, kept), profile_fact.c.value == former.value))
+    _show_in_row(connection, learner_id, kind, None if former is None else former.value, at=at)

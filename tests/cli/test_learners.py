@@ -40,6 +40,25 @@ def test_what_is_known_is_shown_but_not_the_words_for_their_own_eyes(spoken: Com
     assert spoken("learner", "show", "e99").error == "no learner has the external id 'e99'"
 
 
+def test_a_profile_is_shown_with_how_much_of_it_is_known(spoken: Command, ledger: Engine) -> None:
+    with writing(ledger) as connection:
+        who = connection.execute(select(learner.c.id).where(learner.c.external_id == "e3")).scalar_one()
+        declare(connection, who, FactKind.BARRIER, ["exposure"], at=NOW)
+    said = spoken("learner", "profile", "e3", "--as-of", "2026-03-20T12:00:00+00:00").out
+    for part in ("rest [bold]", "declared", "hr", "90%", "35% of the profile is known", "unknown: need"):
+        assert part in said
+    assert "to sleep" not in said
+    assert "exposure" not in said
+    assert "exposure" not in spoken("learner", "show", "e3").out
+
+
+def test_learning_from_behaviour_says_what_it_came_to(spoken: Command) -> None:
+    for option in ((), ("--dry-run",)):
+        said = spoken("insights", "learn", *option, "--as-of", "2026-03-20T12:00:00+00:00").out
+        assert "people looked at" in said
+        assert "12" in said
+
+
 def test_everything_is_exported_to_a_file_that_others_cannot_read(spoken: Command, tmp_path: Path) -> None:
     said = spoken("learner", "export", "e3", "--file", "out/e3.json").out
     file = tmp_path / "out" / "e3.json"

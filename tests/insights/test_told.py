@@ -156,13 +156,13 @@ def test_what_is_known_comes_with_its_source_and_its_age(company: Engine) -> Non
         Known("teams_id", "", Source.HR, NOW),  # that it is known, not what it is
         Known("tag", "sales", Source.HR, NOW),
         Known("language", "fr", Source.HR, NOW),
-        Known("hour", "11", Source.LEARNED, NOW),
+        Known("hour", "11", Source.HR, NOW),
         Known("barrier", "time", Source.LEARNED, NOW),
     }
     assert {each for each in after if each.field in ("language", "hour", "hr_language")} == {
         Known("language", "de", Source.YOU, later),
         Known("hour", "9", Source.YOU, later),
-        Known("hour", "11", Source.LEARNED, later),
+        Known("hour", "11", Source.HR, later),
         Known("hr_language", "fr", Source.HR, later),
     }
 
