@@ -1,4 +1,4 @@
-"""The catalogue: items with their tags, and the sections of items.
+"""The catalogue: items with their tags and what they require, and the sections of items.
 
 As with people, the columns that a file has replace what is stored, and items that it does not mention stay.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, select
 
-from pushpull.catalogue.tables import item, item_tag, section
+from pushpull.catalogue.requirements import read_requirements
+from pushpull.catalogue.tables import item, item_requirement, item_tag, section
 from pushpull.importers.fields import FIELDS, Target
 from pushpull.importers.occurrences import Occurrences
 from pushpull.importers.refusals import Refusal, Refused
@@ -18,7 +19,7 @@ from pushpull.importers.runs import ImportRun
 from pushpull.importers.sides import SideSet
 from pushpull.importers.staging import KnownIds, Merge, Stage, take_in, take_new
 
-_ITEM_COLUMNS = tuple(name for name in FIELDS[Target.ITEMS] if name != "tags")
+_ITEM_COLUMNS = tuple(name for name in FIELDS[Target.ITEMS] if name not in ("tags", "requires"))
 _SECTION_COLUMNS = tuple(name for name in FIELDS[Target.SECTIONS] if name != "item_key")
 
 
@@ -34,11 +35,15 @@ class ItemWriter:
         self._run = run
         self._occurrences = Occurrences()
         self._stage = Stage(run.connection, "item", [Column(name, item.c[name].type) for name in _ITEM_COLUMNS])
-        self._tags = (
-            SideSet(run.connection, item_tag, owner="item_id", values=("tag",), parent=item, parent_key="key")
-            if "tags" in names
-            else None
-        )
+        # What an item has several of: the field, its column in the table beside, and that table.
+        self._sides = {
+            field: (
+                column,
+                SideSet(run.connection, table, owner="item_id", values=(column,), parent=item, parent_key="key"),
+            )
+            for field, column, table in (("tags", "tag", item_tag), ("requires", "requires_key", item_requirement))
+            if field in names
+        }
         self._merge = Merge(
             item,
             keys=("key",),
@@ -55,24 +60,29 @@ class ItemWriter:
             for (row_number, values), occurrence in zip(batch, numbers, strict=True)
         ]
         self._stage.load(rows)
-        tags = self._tags
-        if tags is not None:
-            tags.load([{"row_number": r["row_number"], "tag": t} for r in rows for t in r.get("tags") or ()])
+        for field, (column, side) in self._sides.items():
+            side.load([{"row_number": r["row_number"], column: each} for r in rows for each in r.get(field) or ()])
         take_in(
             self._run,
             select(self._stage.table),
             self._merge,
             label="key",
-            also_differs=[] if tags is None else [tags.differs(self._stage.table)],
-            beside=None if tags is None else lambda: tags.write(self._stage.table),
+            also_differs=[side.differs(self._stage.table) for _, side in self._sides.values()],
+            beside=self._write_sides if self._sides else None,
         )
 
+    def _write_sides(self) -> None:
+        for _, side in self._sides.values():
+            side.write(self._stage.table)
+
     def finish(self) -> None:
-        """Drop what was only needed on the way."""
+        """Drop what was only needed on the way; requirements that lead in a circle are told in the log."""
         self._occurrences.close()
         self._stage.close()
-        if self._tags is not None:
-            self._tags.close()
+        for _, side in self._sides.values():
+            side.close()
+        if "requires" in self._sides:
+            read_requirements(self._run.connection)
 
 
 class SectionWriter:

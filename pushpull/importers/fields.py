@@ -185,6 +185,15 @@ def tags(value: Any) -> tuple[str, ...]:
     return tuple(cleaned)
 
 
+def keys(value: Any) -> tuple[str, ...]:
+    """A set of keys, each of at most 255 characters."""
+    parts = value if isinstance(value, tuple) else tuple(str(value).split(";"))
+    cleaned = sorted({part.strip() for part in parts if part.strip()})
+    if any(len(part) > 255 for part in cleaned):
+        raise Refused(Refusal.TOO_LONG, "key over 255 characters")
+    return tuple(cleaned)
+
+
 def status(value: Any) -> str:
     """A progress status; a preset's ``map`` translates other systems' words."""
     try:
@@ -235,6 +244,7 @@ FIELDS: Mapping[Target, Mapping[str, Field]] = {
         "due_at": Field(instant),
         "part_of": Field(_KEY),
         "tags": Field(tags),
+        "requires": Field(keys),  # of items that must be completed before
     },
     Target.SECTIONS: {
         "item_key": Field(_KEY, required=True),
