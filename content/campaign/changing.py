@@ -163,6 +163,8 @@ def _set(file: Any, setting: Setting) -> bool:
     here = file
     for part in way:
         here = _inside(here, part, setting.place)
+    if setting.to is None:
+        return _take_out(here, last, setting.place)
     if isinstance(here, CommentedSeq):
         raise CannotChangeError(f"{setting.place} names an entry of a list, which cannot be set as a whole")
     if not isinstance(here, CommentedMap):
@@ -174,6 +176,26 @@ def _set(file: Any, setting: Setting) -> bool:
     else:
         # Before the last field: what follows the last one, an empty line or a comment, is kept with that.
         here.insert(max(0, len(here) - 1), last, _fresh(setting.to))
+    return True
+
+
+def _take_out(here: Any, last: str, place: str) -> bool:
+    """Take a field out, or an entry of a list by its key.
+
+    Returns:
+        Whether it was there.
+    """
+    if isinstance(here, CommentedSeq):
+        for at, each in enumerate(here):
+            if isinstance(each, CommentedMap) and each.get("key") == last:
+                del here[at]
+                return True
+        return False
+    if not isinstance(here, CommentedMap):
+        raise CannotChangeError(f"the file has no place {place} any more")
+    if last not in here:
+        return False
+    del here[last]
     return True
 
 

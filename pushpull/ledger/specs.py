@@ -69,6 +69,7 @@ class StopThresholds(BaseModel):
     Args:
         after: accepted messages before the shares mean anything.
         opt_outs, complaints, failures: shares, 0 to 1, above which the campaign is held.
+        mutes: the share of learners who asked for a pause after the campaign had reached them, above which it is held.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +78,7 @@ class StopThresholds(BaseModel):
     opt_outs: float = Field(0.02, gt=0, le=1)
     complaints: float = Field(0.001, gt=0, le=1)
     failures: float = Field(0.10, gt=0, le=1)
+    mutes: float = Field(0.05, gt=0, le=1)
 
 
 class WaveSpec(BaseModel):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import Connection, and_, distinct, func, select
 
+from pushpull.learners.tables import learner_choice, lifecycle
 from pushpull.ledger.specs import StopThresholds
 from pushpull.ledger.tables import campaign, delivery_event, handover
 from pushpull.ledger.vocabulary import EventKind
@@ -13,12 +14,13 @@ from pushpull.ledger.vocabulary import EventKind
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What came back of a campaign so far: messages accepted and failed, learners who opted out or complained."""
+    """What came back of a campaign so far: messages accepted and failed; learners who opted out, complained, paused."""
 
     accepted: int = 0
     failures: int = 0
     opt_outs: int = 0
     complaints: int = 0
+    mutes: int = 0
 
     def since(self, baseline: Figures) -> Figures:
         """What came after ``baseline``."""
@@ -27,6 +29,7 @@ class Figures:
             failures=self.failures - baseline.failures,
             opt_outs=self.opt_outs - baseline.opt_outs,
             complaints=self.complaints - baseline.complaints,
+            mutes=max(0, self.mutes - baseline.mutes),  # a pause that is over no longer counts
         )
 
 
@@ -50,6 +53,23 @@ def figures(connection: Connection, campaign_id: int) -> Figures:
         failures=int(refused) + people.get(EventKind.BOUNCED.value, 0),
         opt_outs=people.get(EventKind.OPTED_OUT.value, 0),
         complaints=people.get(EventKind.COMPLAINED.value, 0),
+        mutes=_mutes(connection, campaign_id),
+    )
+
+
+def _mutes(connection: Connection, campaign_id: int) -> int:
+    """Learners who asked for a pause after the campaign had reached them, and did not take it back."""
+    reached = and_(
+        lifecycle.c.campaign_id == campaign_id,
+        lifecycle.c.learner_id == learner_choice.c.learner_id,
+        lifecycle.c.reached_at <= learner_choice.c.updated_at,
+    )
+    return int(
+        connection.execute(
+            select(func.count())
+            .select_from(learner_choice.join(lifecycle, reached))
+            .where(learner_choice.c.paused_until > learner_choice.c.updated_at)
+        ).scalar_one()
     )
 
 
@@ -69,6 +89,7 @@ def stop_signal(connection: Connection, campaign_id: int) -> str | None:
     for name, count, limit in (
         ("opt-outs", news.opt_outs, thresholds.opt_outs),
         ("complaints", news.complaints, thresholds.complaints),
+        ("pauses", news.mutes, thresholds.mutes),
         ("failures", news.failures, thresholds.failures),
     ):
         if count / news.accepted > limit:

@@ -14,7 +14,7 @@ from pushpull.insights.loop.vocabulary import InsightKind
 
 #: What a setting of a campaign's file may become.
 Scalar = str | int | float | bool
-Value = Scalar | tuple[Scalar, ...] | Mapping[str, Scalar]
+Value = Scalar | tuple[Scalar, ...] | Mapping[str, Scalar] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Setting:
     Args:
         place: names of fields, joined by dots; waves, goals and experiments by their keys:
             ``stages.launch.waves.reminder.hour``, ``intensity.eased.up``.
-        to: the new value. Where the place is not in the file, it is added; what leads to it must be.
+        to: the new value. Where the place is not in the file, it is added; what leads to it must be. None: the place is
+            taken out.
     """
 
     place: str
@@ -113,5 +114,5 @@ def _plain(value: Value) -> object:
 def _value(stored: object) -> Value:
     if isinstance(stored, list):
         return tuple(stored)
-    assert isinstance(stored, (str, int, float, bool, dict))
+    assert stored is None or isinstance(stored, (str, int, float, bool, dict))
     return stored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,4 +29,4 @@ class Look:
 
 
 #: Looks at one kind of result.
-Finder = Callable[[Look], Sequence[Found]]
+Finder = Callable[[Look], Iterable[Found]]
