@@ -257,6 +257,7 @@ GOLDEN = """\
 ## Look at this first
 
 - **en.yaml:3 subject: is 90 characters long**
+- **People are held out for nothing: with so few on a side, no effect can be shown.**
 - **The Teams · en cannot be written: it has no words**
 
 ## Who gets it
@@ -296,7 +297,8 @@ No price is set for Teams: PUSHPULL_COST_TEAMS.
 ## What effect it can show
 
 With 11 treated and 4 held out, no effect can be shown (assuming that 50 % complete without messages, the worst case, \
-as no holdout of an earlier campaign has been seen).
+as no holdout of an earlier campaign has been seen). For 5 points to show, address about 4,000 people at this share, now \
+or over the weeks.
 
 ## Who else writes to them within 3 days
 

@@ -24,7 +24,7 @@ from pushpull.insights.briefing.counts import (
     writing_to_them,
 )
 from pushpull.insights.briefing.queue import BusiestHour, Course, busiest_hour, course
-from pushpull.insights.proportions import detectable_effect
+from pushpull.insights.uplift.power import Power, explained_before, power
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
 from pushpull.ledger.pacing import MARGIN
@@ -67,6 +67,8 @@ class Briefing:
         unlimited: the channels without a limit of their provider's.
         costs: by channel.
         baseline: the share that completes without messages, as last seen; None: never seen.
+        explained: the share of the differences in completion that activity before the start explained in the campaign
+            of the baseline; None: never seen.
         writing: how many of these people other waves of some days write to, by campaign.
         capped: how many will have used up their attention budget.
         failed: the parts that could not be found out, with the type of what went wrong.
@@ -80,6 +82,7 @@ class Briefing:
     costs: tuple[Cost, ...] | None
     currency: str
     baseline: Baseline | None
+    explained: float | None
     writing: Mapping[str, int] | None
     capped: int | None
     failed: Mapping[str, str]
@@ -121,9 +124,15 @@ class Briefing:
         return self.baseline.share if self.baseline else WORST_BASELINE
 
     @property
+    def power(self) -> Power:
+        """What this audience can show, before anybody is written to."""
+        counts = self.counts
+        return power(counts.treated, counts.held_out, baseline=self.assumed_share, explained=self.explained or 0.0)
+
+    @property
     def effect(self) -> float | None:
         """The smallest rise in completion, as a fraction of 1, that this audience can show; None: it shows none."""
-        return detectable_effect(self.counts.treated, self.counts.held_out, baseline=self.assumed_share)
+        return self.power.detectable
 
 
 def brief(
@@ -154,6 +163,9 @@ def brief(
             failed[name] = type(error).__name__
             return None
 
+    baseline = part("baseline", lambda connection: observed_baseline(connection, about, as_of=as_of))
+    seen_in = baseline.campaign_key if baseline else ""
+    explained = part("before", lambda at: explained_before(at, seen_in, as_of=as_of)) if seen_in else None
     return Briefing(
         about=about,
         as_of=as_of,
@@ -162,7 +174,8 @@ def brief(
         unlimited=frozenset(channel for channel in Channel if not given.rates.get(channel)),
         costs=part("cost", lambda _: costs(counts.planned, given.prices, segments=given.segments)),
         currency=given.currency,
-        baseline=part("baseline", lambda connection: observed_baseline(connection, about, as_of=as_of)),
+        baseline=baseline,
+        explained=explained,
         writing=part("others", lambda connection: writing_to_them(connection, about)),
         capped=part("budget", lambda connection: at_their_cap(connection, about, given.caps.binding(about.spec))),
         failed=failed,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pushpull.insights.briefing.assembly import Briefing
 from pushpull.insights.briefing.counts import AROUND_DAYS
 from pushpull.insights.reasons import REASON_LABELS
+from pushpull.insights.uplift.power import AIM, Power
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.vocabulary import Reason
 
@@ -20,6 +21,7 @@ _PARTS = {
     "when": "how long it takes",
     "cost": "what it costs",
     "baseline": "what share completes without messages",
+    "before": "what activity before the start explains",
     "others": "who else writes to these people",
     "budget": "whose attention budget is used up",
 }
@@ -103,6 +105,8 @@ def _first_of_all(briefing: Briefing, remarks: Sequence[Remark], samples: Sequen
         lines.append(
             f"{_messages(briefing.overnight)} do not get their turn before quiet hours: they wait for another day."
         )
+    if briefing.counts.held_out and briefing.effect is None and not briefing.about.rotation:
+        lines.append("People are held out for nothing: with so few on a side, no effect can be shown.")
     broken = [each for each in samples if each.problem]
     lines += [f"The {_named(each)} cannot be written: {each.problem}" for each in broken]
     lines += [
@@ -180,12 +184,33 @@ def _effect(briefing: Briefing) -> str:
         assumed = f"{100 * seen.share:.0f} % complete without messages, as seen in {where}"
     else:
         assumed = "50 % complete without messages, the worst case, as no holdout of an earlier campaign has been seen"
-    if briefing.effect is None:
-        return f"{title}With {sides}, no effect can be shown (assuming that {assumed})."
-    return (
-        f"{title}With {sides}, a rise in completion of **{100 * briefing.effect:.1f} percentage points** or more will "
+    power, share = briefing.power, 100 * counts.held_out / counts.audience
+    if power.detectable is None or power.plain is None:
+        said = f"With {sides}, no effect can be shown (assuming that {assumed})."
+        return f"{title}{said} {_needed(power, share)}"
+    said = (
+        f"With {sides}, a rise in completion of **{100 * power.detectable:.1f} percentage points** or more will "
         f"show, in four cases of five (5 % level, two-sided; assuming that {assumed})."
     )
+    if briefing.explained and briefing.baseline is not None:
+        said += (
+            f" What people did before the start is taken out: it explained {100 * briefing.explained:.0f} % of the "
+            f"differences in {briefing.baseline.campaign_key}; without it, {100 * power.plain:.1f} points would show."
+        )
+    return f"{title}{said} {_needed(power, share)}".rstrip()
+
+
+def _needed(power: Power, share: float) -> str:
+    """What it takes for five points to show; nothing where they do."""
+    if power.is_enough:
+        return ""
+    aim = f"{100 * AIM:.0f} points"
+    ways = []
+    if power.holdout_needed is not None:
+        ways.append(f"hold out {100 * power.holdout_needed:.0f} % instead of {share:.0f} %")
+    if power.people_needed is not None:
+        ways.append(f"address about {power.people_needed:,} people at this share, now or over the weeks")
+    return f"For {aim} to show, {' or '.join(ways)}." if ways else f"{aim} cannot be shown at all."
 
 
 def _others(briefing: Briefing) -> str:

@@ -145,21 +145,30 @@ def uplift(
     Raises:
         UnknownCampaignError: there is no such campaign.
     """
+    question = question_of(connection, campaign_key, as_of=as_of)
+    (campaign_id,) = question.campaign_ids
+    ends_at = connection.execute(select(campaign.c.ends_at).where(campaign.c.id == campaign_id)).scalar_one()
+    found = people(connection, question)
+    outcomes = compare(found, is_final=ends_at is not None and as_of >= ends_at)
+    price = price_of(connection, campaign_id, outcomes[0].best, found, prices or {}, until=question.until)
+    return Uplift(campaign_key, as_of, question.starts_at, ends_at, outcomes, found.left_out, price)
+
+
+def question_of(connection: Connection, campaign_key: str, *, as_of: datetime) -> Question:
+    """What is compared for a campaign: its treated with everybody held out, from its start to its end at most.
+
+    Raises:
+        UnknownCampaignError: there is no such campaign.
+    """
     campaign_id = campaign_id_of(connection, campaign_key)
     row = connection.execute(select(campaign.c.starts_at, campaign.c.ends_at).where(campaign.c.id == campaign_id)).one()
-    starts_at, ends_at = row.starts_at or as_of, row.ends_at
-    question = Question(
+    return Question(
         campaign_ids=(campaign_id,),
         item_ids=campaign_items(connection, campaign_id),
-        starts_at=starts_at,
-        until=min(as_of, ends_at) if ends_at is not None else as_of,
+        starts_at=row.starts_at or as_of,
+        until=min(as_of, row.ends_at) if row.ends_at is not None else as_of,
         held_out=frozenset({Arm.HOLDOUT, Arm.GLOBAL_HOLDOUT}),
     )
-    is_final = ends_at is not None and as_of >= ends_at
-    found = people(connection, question)
-    outcomes = compare(found, is_final=is_final)
-    price = price_of(connection, campaign_id, outcomes[0].best, found, prices or {}, until=question.until)
-    return Uplift(campaign_key, as_of, starts_at, ends_at, outcomes, found.left_out, price)
 
 
 def uplift_of_all(connection: Connection, *, since: datetime, as_of: datetime) -> Uplift:

@@ -58,7 +58,7 @@ class Question:
         starts_at: from when on (UTC, included).
         until: to when (UTC, included).
         held_out: the arms that count as held out.
-        once: leave out who had completed the campaign before the start.
+        leaves_out_the_done: leave out who had completed all of it before the start.
     """
 
     campaign_ids: tuple[int, ...]
