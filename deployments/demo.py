@@ -49,10 +49,10 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
     # Prefect reads its environment when it is imported; so these come after it was set.
     from channels.outbox import build_outbox
     from content.campaign import load_campaign
-    from deployments.rehearsal import Clock, Rehearsal, days_of, midnight, orchestrated
     from deployments.telling import tell_campaign
+    from flows.rehearsal import Clock, Rehearsal, days_of, midnight, orchestrated
     from pushpull.db import reading, writing
-    from pushpull.insights.report import Links, house_of, write_report
+    from pushpull.insights.report import Links, house_of, write_executive, write_report
     from pushpull.insights.sample import make_company
     from pushpull.insights.simulate import SimulatedLearners
     from pushpull.ledger.results import wave_results
@@ -88,15 +88,14 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
         outbox = build_outbox(chosen.outbox_dir, wave_names=names)
         tell_campaign(console, connection, CAMPAIGN, as_of=clock.now)
         paths = _write_paths(connection, work_dir, as_of=clock.now)
-        page = write_report(
-            connection,
-            CAMPAIGN,
-            work_dir / "report.html",
-            as_of=clock.now,
-            house=house_of(chosen),
-            links=Links(outbox=outbox.relative_to(work_dir).as_posix(), explains=paths),
+        shown = Links(outbox.relative_to(work_dir).as_posix(), "executive.html", paths)
+        house = house_of(chosen)
+        page = write_report(connection, CAMPAIGN, work_dir / "report.html", as_of=clock.now, house=house, links=shown)
+        executive = write_executive(
+            connection, CAMPAIGN, work_dir / "executive.html", as_of=clock.now, house=house, report_href=page.name
         )
-    console.print(f"report: [bold]{page}[/bold]   outbox: {outbox}", soft_wrap=True)
+    console.print(f"report: [bold]{page}[/bold]   for those who decide: {executive}", soft_wrap=True)
+    console.print(f"outbox: {outbox}", soft_wrap=True)
     command = f"pushpull explain lf-0001 --campaign {CAMPAIGN} --as-of {clock.now:%Y-%m-%dT%H:%M}Z"
     console.print(f"one learner's path: PUSHPULL_DATABASE_URL={chosen.database_url} {command}", soft_wrap=True)
     console.print(f"[dim]played in {time.monotonic() - started:.0f} s[/dim]")

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from content.campaign import STAGES, load_campaign
-from deployments import rehearsal as played
 from deployments.demo import CAMPAIGN, NotADemoFolderError, _clear
-from deployments.rehearsal import Clock, Rehearsal, days_of, midnight
+from flows import rehearsal as played
+from flows.rehearsal import Clock, Rehearsal, days_of, midnight
 from pushpull.db import reading, writing
 from pushpull.insights.sample import make_company
 from pushpull.insights.simulate import SimulatedLearners

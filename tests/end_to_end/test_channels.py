@@ -23,7 +23,7 @@ from content.campaign import load_campaign
 from content.message import load_message, message_keys
 from content.render import Renderer
 from content.samples import ORDINARY
-from deployments.rehearsal import Clock, Rehearsal, days_of, midnight
+from flows.rehearsal import Clock, Rehearsal, days_of, midnight
 from pushpull.db import reading, writing
 from pushpull.insights.sample import make_company
 from pushpull.insights.simulate import SimulatedLearners

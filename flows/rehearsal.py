@@ -1,6 +1,7 @@
 """A campaign in simulated time: the real flows, day by day, with simulated learners answering.
 
-Nothing waits: time is a value that the flows are given. What is due inside a day is sent at its own instant.
+Nothing waits: time is a value that the flows are given. What is due inside a day is sent at its own instant. A demo
+plays one rehearsal and shows it, a forecast plays many (:mod:`flows.forecasting`).
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Rehearsal:
         learners: who answers.
         clock: moved along.
         as_runs: whether flows run as Prefect flow runs or as the plain functions they are.
+        sends: sends what is due at an instant (UTC); None: the dispatch flow does.
     """
 
     here: Installation
@@ -60,6 +62,7 @@ class Rehearsal:
     learners: SimulatedLearners
     clock: Clock
     as_runs: bool = False
+    sends: Callable[[datetime], object] | None = None
     answers: Counter[str] = field(default_factory=Counter)
     _answered_until: datetime = field(init=False)
 
@@ -79,14 +82,20 @@ class Rehearsal:
             await self._run(stage, campaign=self.campaign_key)
         # Cues may come before the campaign's own day begins: as deployed, these are planned on the day before.
         await self._run(habit, campaign=self.campaign_key, days_ahead=1)
-        await self._run(dispatch)  # where it is later than the hour of a wave already, its messages are due at once
+        await self._dispatch()  # where it is later than the hour of a wave already, its messages are due at once
         while (due := self._next_due(before=ends)) is not None:
             if due - self._answered_until >= _ANSWERS_EVERY:
                 self._answer(until=due)
                 await self._run(sync)
             self.clock.now = due
-            await self._run(dispatch)
+            await self._dispatch()
         self._answer(until=ends - timedelta(microseconds=1))
+
+    async def _dispatch(self) -> None:
+        if self.sends is None:
+            await self._run(dispatch)
+        else:
+            self.sends(self.clock.now)
 
     async def _run(self, flow: Any, **parameters: object) -> None:
         run: Callable[..., Any] = flow if self.as_runs else flow.fn
