@@ -15,7 +15,6 @@ from rich.table import Table
 
 import cli.approving  # its commands belong to those about waves
 import cli.insights_dropoff  # its command belongs to insights
-import cli.insights_dropoff  # its command belongs to insights
 import cli.insights_learn  # noqa: F401  # its command belongs to insights
 from cli.champions import champions
 from cli.channels import channels
