@@ -16,6 +16,7 @@ from rich.table import Table
 import cli.approving  # its commands belong to those about waves
 import cli.insights_dropoff  # its command belongs to insights
 import cli.insights_learn  # noqa: F401  # its command belongs to insights
+import cli.insights_risk  # noqa: F401
 from cli.champions import champions
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
@@ -243,18 +244,30 @@ def explain(
 @app.command()
 def report(
     campaign: Campaign,
-    page: Annotated[Path, typer.Option(help="The HTML file.")] = Path("var/report.html"),
+    page: Annotated[Path, typer.Option(help="The HTML file; the page for those who decide goes beside it.")] = Path(
+        "var/report.html"
+    ),
+    executive: Annotated[
+        bool, typer.Option("--executive", help="The page for those who decide alone, into the file of --page.")
+    ] = False,
     as_of: AsOf = "",
 ) -> None:
-    """Write what came of the campaign to an HTML page, with its charts."""
+    """Write what came of the campaign to HTML: a page with its charts, and one sheet for those who decide."""
     from flows.parameters import moment
     from pushpull.db import reading
-    from pushpull.insights.report import house_of, write_report
+    from pushpull.insights.report import Links, house_of, write_executive, write_report
 
-    home = here()
+    home, now = here(), moment(as_of)
+    house = house_of(home.settings)
     with reading(home.engine) as connection:
-        write_report(connection, campaign, page, as_of=moment(as_of), house=house_of(home.settings))
-    tell(f"report: {page}")
+        if executive:
+            tell(f"executive page: {write_executive(connection, campaign, page, as_of=now, house=house)}")
+            return
+        beside = page.with_name(f"{page.stem}-executive{page.suffix}")
+        links = Links(executive=beside.name)
+        tell(f"report: {write_report(connection, campaign, page, as_of=now, house=house, links=links)}")
+        made = write_executive(connection, campaign, beside, as_of=now, house=house, report_href=page.name)
+        tell(f"executive page: {made}")
 
 
 @app.command()

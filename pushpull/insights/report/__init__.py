@@ -6,9 +6,20 @@ They show aggregates of at least five people only: every count passes the gate (
 charts by matplotlib (:mod:`.drawing`).
 """
 
+from pushpull.insights.report.executive import executive_page, write_executive
 from pushpull.insights.report.house import House, house_of
 from pushpull.insights.report.page import Links, report_page, write_report
 from pushpull.insights.report.path_page import write_explanation
 from pushpull.insights.report.samples import sample_learners
 
-__all__ = ["House", "Links", "house_of", "report_page", "sample_learners", "write_explanation", "write_report"]
+__all__ = [
+    "House",
+    "Links",
+    "executive_page",
+    "house_of",
+    "report_page",
+    "sample_learners",
+    "write_executive",
+    "write_explanation",
+    "write_report",
+]

@@ -81,3 +81,35 @@ def _draw(canvas: Canvas, estimates: Sequence[Estimate]) -> None:
         canvas.say(axes, each.words, (0, row), (-216, -14), within=BESIDE, ink=Ink.SOFT, size=canvas.small)
         canvas.say(axes, f"{points} points", (1, row), (22, 3), within=BESIDE, size=14.5, is_bold=True)
         canvas.say(axes, between, (1, row), (22, -14), within=BESIDE, ink=Ink.SOFT, size=canvas.small)
+
+
+def verdict_chart(estimate: Estimate) -> Html:
+    """One estimate alone, large."""
+    effect = estimate.effect
+    return chart(
+        lambda canvas: _draw_one(canvas, effect),
+        title="The effect and its 95 % interval, in percentage points",
+        says=f"{effect}.",
+        table=Table(
+            ("Effect", "Points", "95 % from", "to"),
+            [(estimate.words, signed(effect.points), signed(effect.low), signed(effect.high))],
+        ),
+        wide=120,
+        narrow=92,
+        width=460,
+    )
+
+
+def _draw_one(canvas: Canvas, effect: Effect) -> None:
+    axes = canvas.axes(left=14, right=14, bottom=26, top=24)
+    low, high = min(0, effect.low), max(0, effect.high)
+    room = max(3.0, (high - low) * 0.08)
+    ink = Ink.PUSH if effect.is_clear else Ink.SOFT
+    axes.set(xlim=(low - room, high + room), ylim=(-1, 1), yticks=[])
+    axes.locator_params(axis="x", nbins=7, integer=True)
+    axes.xaxis.set_major_formatter(lambda value, _: signed(value))
+    axes.axvspan(low - room, 0, color=Ink.PALE, linewidth=0)
+    axes.axvline(0, color=Ink.TEXT, linewidth=1.5)
+    canvas.say(axes, "no difference", (0, 1), (0, 6), within=ABOVE, ink=Ink.SOFT, size=canvas.small, align="center")
+    axes.plot([effect.low, effect.high], [0, 0], color=ink, linewidth=18, alpha=0.28, solid_capstyle="round")
+    axes.plot([effect.points], [0], marker="o", markersize=18, color=ink, markeredgecolor=Ink.CARD, markeredgewidth=3)

@@ -156,7 +156,14 @@ class Table:
 
 
 def chart(
-    draw: Callable[[Canvas], None], *, title: str, says: str, table: Table, wide: int, narrow: int | None = None
+    draw: Callable[[Canvas], None],
+    *,
+    title: str,
+    says: str,
+    table: Table,
+    wide: int,
+    narrow: int | None = None,
+    width: int = WIDE,
 ) -> Html:
     """A chart in both widths, and its numbers as a table that opens.
 
@@ -165,9 +172,10 @@ def chart(
         title: what the chart shows.
         says: what it says, in a sentence or two: for those who do not see it.
         wide, narrow: its heights in pixels.
+        width: of the wide one.
     """
     drawings = [
-        _drawing(draw, WIDE, wide, title=title, says=says, is_narrow=False),
+        _drawing(draw, width, wide, title=title, says=says, is_narrow=False),
         _drawing(draw, NARROW, narrow or wide, title=title, says=says, is_narrow=True),
     ]
     return el("figure", *drawings, _as_text(table, title), class_="chart")

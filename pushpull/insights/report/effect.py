@@ -1,6 +1,6 @@
 """Did it help? The comparison with those held out, as a report prints it: blurred, with what could have been found.
 
-How uplift is estimated lives in :mod:`pushpull.insights.funnel` (the plain difference) and beside it.
+How uplift is estimated lives in :mod:`pushpull.insights.uplift`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from pushpull.insights.funnel import Funnel
 from pushpull.insights.proportions import detectable_effect
 from pushpull.insights.report.chart_effect import Estimate
 from pushpull.insights.report.gate import FEWEST_IN_ARM, Effect, Gate
+from pushpull.insights.uplift import Uplift
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,46 +20,61 @@ class Helped:
     """What may be said of the effect.
 
     Args:
-        estimates: ways of looking at the same comparison; the last one is what is said.
+        estimates: ways of looking at the same comparison.
+        said: the one that speaks; None: nothing can be said.
         treated, holdout: about how many people on each side; None: too few to be shown.
-        detectable: the smallest rise, in whole points, that sides of this size find in four of five cases; None: not
-            even a rise to everybody.
-        why_not: why there is no estimate; empty where there is one.
+        detectable: the smallest true rise, in whole points, that would have shown in four of five cases; None: unknown.
+        is_final: the campaign is over, and nothing more is counted.
+        why_not: why nothing can be told; empty where something can.
     """
 
     estimates: Sequence[Estimate]
+    said: Estimate | None
     treated: int | None
     holdout: int | None
     detectable: int | None
+    is_final: bool
     why_not: str = ""
 
     @property
     def effect(self) -> Effect | None:
         """What is said."""
-        return self.estimates[-1].effect if self.estimates else None
+        return self.said.effect if self.said else None
 
 
-def helped(path: Funnel, gate: Gate, *, more: Sequence[Estimate] = ()) -> Helped:
-    """The effect of a campaign.
+def helped(found: Uplift, gate: Gate) -> Helped:
+    """The effect of a campaign on completing it.
 
-    Args:
-        path: its funnel, for the plain difference.
-        more: estimates that take more into account, the one to be said last.
+    Before the day of decision the interval that holds at every look speaks; on it, the adjusted one, else the plain.
     """
-    compared = path.comparison
-    sides = (compared.treated.total, compared.holdout.total)
+    measured = found.primary
+    sides = (measured.treated.people, measured.holdout.people)
     treated, holdout = gate.people(sides[0], "side|treated"), gate.people(sides[1], "side|holdout")
-    baseline = round(20 * (compared.holdout.share or 0.0)) / 20  # as coarse as what is printed
-    rise = detectable_effect(treated or 0, holdout or 0, baseline=baseline)
+    rise = measured.detectable
+    if rise is None and measured.holdout.mean is not None:
+        baseline = round(20 * measured.holdout.mean) / 20  # as coarse as what is printed
+        rise = detectable_effect(treated or 0, holdout or 0, baseline=baseline)
     detectable = None if rise is None else ceil(100 * rise)
-    plain = (
-        gate.effect(compared.difference, compared.interval, sides=sides, cell="effect|plain")
-        if compared.difference is not None and compared.interval is not None
-        else None
+    rows = (
+        ("Unadjusted", "plain difference", measured.difference, measured.interval),
+        ("Adjusted", "for what was before the start", measured.adjusted_difference, measured.adjusted_interval),
+        ("At every look", "adjusted, and safe to peek at", measured.adjusted_difference, measured.sequential_interval),
     )
-    if plain is None:
+    estimates = []
+    for name, words, value, interval in rows:
+        if value is None or interval is None or measured.difference is None:
+            continue
+        effect = gate.effect(value, interval, plain=measured.difference, sides=sides, cell="effect")
+        if effect is not None:
+            estimates.append(Estimate(name, words, effect))
+    by_name = {each.name: each for each in estimates}
+    said = by_name.get("At every look")
+    if found.is_final or said is None:
+        said = by_name.get("Adjusted") or by_name.get("Unadjusted")
+    why_not = ""
+    if not estimates:
         few = "held out" if sides[1] <= sides[0] else "written to"
-        why = f"fewer than {FEWEST_IN_ARM} people were {few}: a difference of so few would say more of them than of it"
-        return Helped((), treated, holdout, detectable, why)
-    listed = [Estimate("Unadjusted", "plain difference", plain), *more]
-    return Helped(listed, treated, holdout, detectable)
+        why_not = (
+            f"fewer than {FEWEST_IN_ARM} people were {few}: a difference of so few would say more of them than of it"
+        )
+    return Helped(estimates, said, treated, holdout, detectable, found.is_final, why_not)

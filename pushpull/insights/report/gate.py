@@ -24,6 +24,8 @@ from pushpull.insights.small_numbers import FEWEST, shown
 
 #: Where a side of a comparison has fewer people, the blur would be a good part of what one sees.
 FEWEST_IN_ARM: Final = 20
+#: Far from zero, below which the blur does not go.
+_FAR: Final = 1 << 20
 TOO_FEW: Final = f"fewer than {FEWEST}"
 
 
@@ -76,12 +78,17 @@ class Gate:
             found[name] = about
         return found
 
-    def effect(self, estimate: float, interval: Interval, *, sides: Sequence[int], cell: str) -> Effect | None:
+    def effect(
+        self, estimate: float, interval: Interval, *, plain: float, sides: Sequence[int], cell: str
+    ) -> Effect | None:
         """A difference of shares, blurred as much as the counts of both sides would be.
 
         Args:
             estimate: the difference, as a fraction of 1.
+            interval: of it; made wider by the blur.
+            plain: the unadjusted difference: several estimates of one comparison are blurred alike.
             sides: people on each.
+            cell: which comparison.
 
         Returns:
             None: too few on a side.
@@ -89,16 +96,13 @@ class Gate:
         if min(sides) < max(FEWEST_IN_ARM, self.rules.fewest):
             return None
         moved = estimate
-        for number_, people in enumerate(sides):
-            middle = 1 << 20  # far from zero, below which the blur does not go
-            told = blurred(
-                middle, cell=f"report|{self.campaign}|{cell}|{number_}|{people}|{estimate:.12f}", key=self.rules.key
-            )
-            moved += (told - middle) / people
+        for side, people in enumerate(sides):
+            what = f"report|{self.campaign}|{cell}|{side}|{people}|{plain:.12f}"
+            told = blurred(_FAR, cell=what, key=self.rules.key) - _FAR
+            moved += (-1) ** side * told / people
         noise = Z_95**2 * VARIANCE * sum(1 / people**2 for people in sides)
         below, above = sqrt((estimate - interval.low) ** 2 + noise), sqrt((interval.high - estimate) ** 2 + noise)
-        points = [round(100 * value) for value in (moved, max(-1.0, moved - below), min(1.0, moved + above))]
-        return Effect(*points)
+        return Effect(*(round(100 * max(-1.0, min(1.0, each))) for each in (moved, moved - below, moved + above)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from pushpull.insights.pull import pull_weeks
 from pushpull.insights.report.chart_catalogue import Spread
-from pushpull.insights.report.chart_effect import Estimate
 from pushpull.insights.report.chart_forecast import Expected
 from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
@@ -23,7 +22,6 @@ from pushpull.insights.report.gathered import weeks_of
 class Looks:
     """What was found; words where there is nothing to draw, and why."""
 
-    estimates: Sequence[Estimate]
     sections: Sequence[Section] | str
     paths: Sequence[Path] | str
     weeks: Sequence[Week] | str
@@ -41,7 +39,6 @@ def looks_of(connection: Connection, campaign_key: str, *, as_of: datetime, gate
         UnknownCampaignError: there is no such campaign.
     """
     return Looks(
-        estimates=(),
         sections="Nobody has looked for it yet.",
         paths="Nobody has looked for it yet.",
         weeks=weeks_of(pull_weeks(connection, campaign_key, as_of=as_of), gate),

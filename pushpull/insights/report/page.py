@@ -36,6 +36,7 @@ from pushpull.insights.report.printed import (
 )
 from pushpull.insights.report.tables import departments_table, reasons_table, waves_table
 from pushpull.insights.small_numbers import FEWEST
+from pushpull.insights.uplift import uplift
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.timing import known, local_day
 from pushpull.ledger.vocabulary import WaveStatus
@@ -93,7 +94,7 @@ def report_page(
         if is_weekly
         else by_day
     )
-    effect = helped(path, gate, more=looks.estimates)
+    effect = helped(uplift(connection, campaign_key, as_of=as_of), gate)
     name = found.campaign.name
     return document(
         f"{name}: campaign report",
@@ -255,11 +256,12 @@ def effect_words(found: Helped) -> str:
     effect = found.effect
     if effect is None:
         return f"Cannot tell: {found.why_not}."
-    if not effect.is_clear:
-        could = f" A rise of {found.detectable} points would have shown." if found.detectable is not None else ""
-        return f"{effect}. Cannot tell: the interval includes no difference at all.{could}"
-    which = "More" if effect.low > 0 else "Fewer"
-    return f"{effect}. {which} people completed because of the messages: the interval leaves zero out."
+    if effect.is_clear:
+        which = "More" if effect.low > 0 else "Fewer"
+        return f"{effect}. {which} people completed because of the messages: the interval leaves zero out."
+    when = "would have shown" if found.is_final else "will show by the end"
+    could = f" A true rise of {found.detectable} points {when} in four of five cases." if found.detectable else ""
+    return f"{effect}. Cannot tell: the interval includes no difference at all.{could}"
 
 
 def _effect(found: Helped) -> Html:
