@@ -15,13 +15,14 @@ from rich.table import Table
 
 import cli.approving  # its commands belong to those about waves
 import cli.insights_dropoff  # its command belongs to insights
-import cli.insights_learn  # noqa: F401  # its command belongs to insights
-import cli.insights_risk  # noqa: F401
+import cli.insights_learn  # its command belongs to insights
+import cli.insights_risk  # noqa: F401  # its command belongs to insights
 from cli.champions import champions
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.deploying import deploy, undeploy
 from cli.errors import in_words
+from cli.forecast import forecasts
 from cli.imports import imports
 from cli.insights import insights
 from cli.learners import learners
@@ -47,6 +48,7 @@ for _name, _group in {
     "replies": replies,
     "learner": learners,
     "insights": insights,
+    "forecast": forecasts,
     "reviews": reviews,
     "champions": champions,
     "item": items,

@@ -75,6 +75,7 @@ class Today:
         people: at risk: they began, and have neither completed nor left; None where they are too few.
         used: who was believed.
         why: in words.
+        has_shares: whether bands are of foretold shares; if not, of days without activity.
     """
 
     day: int
@@ -82,6 +83,7 @@ class Today:
     bands: tuple[BandCount, ...]
     used: Judge
     why: str
+    has_shares: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def _today(
     counts = shown([sum(one.band is band for one in people) for band in Band])
     of_bands = tuple(BandCount(band, count) for band, count in zip(Band, counts, strict=True))
     (everybody,) = shown([len(people)])
-    return Today(day, everybody, of_bands, used, why), people
+    return Today(day, everybody, of_bands, used, why, all(each.share is not None for each in people)), people
 
 
 def _by_share(share: float) -> Band:
