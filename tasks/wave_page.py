@@ -117,6 +117,8 @@ def _links(result: WaveResult, settings: Settings) -> str:
     links: dict[str, str] = {}
     if settings.report_url:
         links["Report of the campaign"] = settings.report_url.replace("{campaign}", result.campaign_key)
+    elif settings.oidc_sponsor_group:  # the web app has it, for sponsors who sign in
+        links["Report of the campaign"] = f"{settings.base_url.rstrip('/')}/sponsor/report/{result.campaign_key}"
     if settings.is_sandbox:
         links["Outbox"] = f"{settings.base_url.rstrip('/')}/outbox/"
     return " · ".join(f"[{text}]({link})" for text, link in links.items())

@@ -144,6 +144,9 @@ def test_a_page_links_only_to_what_is_there(company: Installation, launch_day: d
     page = page_of(replace(company, settings=real), at)
     assert f"https://intranet.example.org/reports/{CAMPAIGN}.html" in page
     assert "Outbox" not in page
+    behind_a_sign_in = company.settings.model_copy(update={"oidc_sponsor_group": "sponsors"})
+    page = page_of(replace(company, settings=behind_a_sign_in), at)
+    assert f"[Report of the campaign](http://127.0.0.1:8080/sponsor/report/{CAMPAIGN})" in page
 
 
 def test_outside_of_a_run_nothing_counts_as_told(company: Installation, launch_day: datetime) -> None:
