@@ -10,7 +10,7 @@ open it is for the proxy with single sign-on before it to say (or for Prefect Cl
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -21,6 +21,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.parameters import CampaignKey, WaveKey, moment, run_key
+from flows.turns import Turn, last_turn
 from pushpull.ledger.approvals import Question
 from tasks.answer import Answer, Answered, take_answer, wave_to_approve, what_is_asked
 from tasks.brief import publish_briefing
@@ -63,23 +64,6 @@ class Approval(RunInput):
     )
 
 
-class _Turn(NamedTuple):
-    """One question and answer of a run.
-
-    Args:
-        number: the first is 1.
-        shown: the hash of what was asked about.
-    """
-
-    number: int
-    shown: str
-
-    @property
-    def key(self) -> str:
-        """As Prefect keeps it."""
-        return f"{self.number}-{self.shown}"
-
-
 @flow(name="approval", flow_run_name="{campaign}: approve {wave}", persist_result=False, log_prints=False)
 async def approval(campaign: CampaignKey, wave: WaveKey, as_of: str = "") -> State:
     """Brief a person about a wave, wait for their answer, and send it if they say so.
@@ -89,18 +73,18 @@ async def approval(campaign: CampaignKey, wave: WaveKey, as_of: str = "") -> Sta
         wave: Key of the wave, e.g. launch.announcement@2026-01-12; it is planned if it is not yet.
         as_of: Instant to decide at, ISO 8601 with an offset, e.g. 2026-01-12T00:05+01:00. Empty: now.
     """
-    now, turn = moment(as_of, live=True), _last_turn()
+    now, turn = moment(as_of, live=True), last_turn()
     wave_id = wave_to_approve(campaign, wave, now)
     answered = Answered("") if turn is None else take_answer(wave_id, await _answer(turn), shown=turn.shown, as_of=now)
     asked = answered.said if answered.is_over else what_is_asked(wave_id, now)
     if isinstance(asked, Question):
-        return await _ask(asked, answered.said, _Turn(1 + (turn.number if turn else 0), asked.content_hash), now)
+        return await _ask(asked, answered.said, Turn(1 + (turn.number if turn else 0), asked.content_hash), now)
     if answered.is_released:
         start_run("dispatch/dispatch", {}, key=run_key("dispatch") or "")
     return Completed(message=asked)
 
 
-async def _ask(asked: Question, said: str, turn: _Turn, now: datetime) -> State:
+async def _ask(asked: Question, said: str, turn: Turn, now: datetime) -> State:
     """Suspend the run until a person answers, or the wave is stale; what follows is another run from the top."""
     seconds = int((asked.expires_at - now).total_seconds()) if asked.expires_at else 0
     form = Approval.with_initial_data(description=_description(asked, said, publish_briefing(asked.wave_id, now)))
@@ -116,16 +100,7 @@ def _description(asked: Question, said: str, briefing: str) -> str:
     return "\n\n".join([*parts, briefing, f"What you approve: `{asked.content_hash}`"])
 
 
-def _last_turn() -> _Turn | None:
-    """The last question this run has asked; None before the first one."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
-    asked = [key.partition("-") for key in (run.empirical_policy.pause_keys or ()) if key] if run else []
-    turns = [_Turn(int(number), shown) for number, _, shown in asked if number.isdigit()]
-    return max(turns, default=None)
-
-
-async def _answer(turn: _Turn) -> Answer:
+async def _answer(turn: Turn) -> Answer:
     given = await Approval.aload(keyset_from_base_key(f"suspended-{turn.key}"))
     context = FlowRunContext.get()
     run_id = context.flow_run.id if context and context.flow_run else ""
