@@ -68,7 +68,7 @@ def read_askers(connection: Connection, learner_ids: Sequence[int], *, languages
         select(learner.c.id, learner.c.department, learner.c.preferred_language).where(
             in_ids(learner.c.id, learner_ids)
         )
-    ):
+    ).all():
         row = row_of[learner_id]
         departments[row] = department
         languages[row] = languages[row] or language

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from pushpull.catalogue.similarity import IS_ABOUT, Matrix
@@ -19,11 +21,20 @@ SOURCES = {"declared": 1.0, "hr": 0.9, "learned": 0.8}
 
 
 class Fact(NamedTuple):
-    """What a learner said: the learner's row in the batch, the words, and how much they weigh, 0 to 1."""
+    """What a learner said.
+
+    Args:
+        row: the learner's, in the batch.
+        weight: of the words, 0 to 1.
+        is_told: whether somebody said so, rather than that it was learned from behaviour.
+        recorded_at: aware.
+    """
 
     row: int
     text: str
     weight: float
+    is_told: bool
+    recorded_at: datetime
 
 
 class Nearness:
@@ -43,33 +54,37 @@ class Nearness:
         if facts:
             near *= np.array([fact.weight for fact in facts], dtype=np.float32)[:, np.newaxis]
             rows, starts = np.unique([fact.row for fact in facts], return_index=True)
-            self.of[rows] = np.maximum.reduceat(near, starts, axis=0)
+            self.of[rows] = near if len(rows) == len(facts) else np.maximum.reduceat(near, starts, axis=0)
             first = starts.tolist()
             spans = zip(first, [*first[1:], len(facts)], strict=True)
             self._span = dict(zip(rows.tolist(), spans, strict=True))
 
-    def words(self, row: int, column: int) -> str | None:
-        """The learner's fact that is a reason for the item, if there is one."""
-        if row not in self._span or self.of[row, column] < IS_ABOUT:
-            return None
+    def is_about(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether a fact of each learner is a reason for the item beside."""
+        return self.of[rows, columns] >= np.float32(IS_ABOUT)
+
+    def words(self, row: int, column: int) -> str:
+        """The learner's fact that is nearest to the item; they must have one."""
         first, end = self._span[row]
-        return self._facts[first + int(self._near[first:end, column].argmax())].text
+        nearest = 0 if end - first == 1 else int(self._near[first:end, column].argmax())
+        return self._facts[first + nearest].text
 
 
 def read_facts(conn: Connection, batch: Sequence[int], row_of: Mapping[int, int]) -> dict[str, list[Fact]]:
     """The learners' goals and needs, each ordered by row and text."""
     facts: dict[str, list[Fact]] = {"goal": [], "need": []}
-    for learner_id, kind, value, source, confidence in conn.execute(
+    for learner_id, kind, value, source, confidence, recorded_at in conn.execute(
         select(
             profile_fact.c.learner_id,
             profile_fact.c.kind,
             profile_fact.c.value,
             profile_fact.c.source,
             profile_fact.c.confidence,
+            profile_fact.c.recorded_at,
         ).where(in_ids(profile_fact.c.learner_id, batch), profile_fact.c.kind.in_(list(_KINDS)))
-    ):
+    ).all():
         weight = float(confidence) * SOURCES.get(source, 0.8)
-        facts[_KINDS[kind]].append(Fact(row_of[learner_id], value, weight))
+        facts[_KINDS[kind]].append(Fact(row_of[learner_id], value, weight, source != FactSource.LEARNED, recorded_at))
     return {kind: sorted(listed) for kind, listed in facts.items()}
 
 
@@ -82,6 +97,6 @@ def read_formats(conn: Connection, batch: Sequence[int], row_of: Mapping[int, in
             profile_fact.c.kind == FactKind.FORMAT,
             profile_fact.c.source == FactSource.DECLARED,
         )
-    ):
+    ).all():
         chosen.setdefault(row_of[learner_id], []).append(value)
     return chosen

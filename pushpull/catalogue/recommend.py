@@ -3,12 +3,13 @@
 An item is eligible for a learner when it is active and available, is no part of another item, is in the learner's
 language or in no stated one, the learner has completed what it requires, and has neither completed nor left it (nor
 one that says the same). Among these the relevance adds up how near the item is to the learner's goals and needs and to
-the trend, whether those who finished what the learner finished also finished it, whether colleagues completed it, how
-popular it is, and how it fits the learner's formats and usual time. Relevance times quality must be worth the minutes
-(:mod:`pushpull.catalogue.worth`). A pick always has a reason that is true of it; without one there is no pick.
+the trend, whether colleagues completed it, how popular it is (among people who finished the same things, where that is
+known: :mod:`pushpull.catalogue.together`), and how it fits the learner's formats and usual time. Relevance times
+quality must be worth the minutes (:mod:`pushpull.catalogue.worth`). A pick always has a reason that is true of it;
+without one there is no pick.
 
 Picks are chosen one by one, each for its value less its likeness to those chosen before: maximal marginal relevance
-(Carbonell, Goldstein, SIGIR 1998), here value - 0.3 x likeness. Two items that say nearly the same are never picked
+(Carbonell, Goldstein, SIGIR 1998), here value - 0.2 x likeness. Two items that say nearly the same are never picked
 together at all.
 
 Everything is deterministic: equal scores fall to the older item.
@@ -46,20 +47,11 @@ _PEOPLE_AT_LEAST = 5
 _SHORT = 10.0
 
 #: What each kind of reason adds to the relevance where it holds fully.
-_GOAL, _NEED, _TREND, _TOGETHER, _COLLEAGUES, _POPULAR, _IS_SHORT, _OF_CAMPAIGN = (
-    1.0,
-    0.8,
-    1.0,
-    0.8,
-    0.3,
-    0.3,
-    0.1,
-    0.05,
-)
+_GOAL, _NEED, _TREND, _COLLEAGUES, _POPULAR, _IS_SHORT, _OF_CAMPAIGN = 1.0, 0.8, 1.0, 0.3, 0.3, 0.1, 0.05
 #: A chosen format and the time a learner usually takes decide between items that fit alike; they make none fit.
 _OF_FORMAT, _OF_TIME = 0.3, 0.15
 #: How much likeness to what was picked before takes away.
-_LIKENESS: Final = 0.3
+_LIKENESS: Final = 0.2
 
 Mask = NDArray[np.bool_]
 
@@ -214,7 +206,9 @@ class Recommender:
         if not self.offering.ids or not people:
             return [()] * people
         reasons, value, has_reason = self._value(askers, self._trend(trend_tags), campaign_item_ids)
-        value[~(self.eligible(askers) & has_reason & (value >= 0))] = -np.inf
+        has_reason &= value >= 0
+        has_reason &= self.eligible(askers)
+        np.copyto(value, -np.inf, where=~has_reason)
         return self._pick(askers, reasons, value, count)
 
     def eligible(self, askers: Askers) -> Mask:
@@ -264,9 +258,9 @@ class Recommender:
             rows, columns, completed = self._over(askers)
             for row, column in zip(rows[completed].tolist(), columns[completed].tolist(), strict=True):
                 own.setdefault(row, []).append(column)
-            votes = self._together.votes(rows[completed], columns[completed], people)
-            value[votes.row, votes.col] += np.float32(_TOGETHER) * votes.data
-            has_reason[votes.row, votes.col] = True
+            self._together.add_popularity(value, rows[completed], columns[completed], _POPULAR)
+            supported = self._together.supported(rows[completed], columns[completed], people)
+            has_reason[supported.row, supported.col] = True
         value *= self._quality
         value -= self._cost
         return _Reasons(goal, need, trend, by_colleagues, own), value, has_reason
@@ -283,10 +277,17 @@ class Recommender:
             found = np.flatnonzero(scores > -np.inf)
             if not len(found):
                 break
+            about = [nearness.is_about(rows, best).tolist() for nearness in (reasons.goal, reasons.need)]
+            columns_of, scores_of = best.tolist(), np.round(scores.astype(np.float64), 6).tolist()
             for row in found.tolist():
-                column = int(best[row])
-                kind, told = self._reason(row, column, askers.departments[row], reasons)
-                chosen[row].append(Pick(self.offering.ids[column], kind, told, round(float(scores[row]), 6)))
+                column = columns_of[row]
+                if about[0][row]:
+                    kind, told = "goal", reasons.goal.words(row, column)
+                elif about[1][row]:
+                    kind, told = "need", reasons.need.words(row, column)
+                else:
+                    kind, told = self._reason(row, column, askers.departments[row], reasons)
+                chosen[row].append(Pick(self.offering.ids[column], kind, told, scores_of[row]))
             if number + 1 == count:
                 break
             value[rows, best] = -np.inf
@@ -336,11 +337,7 @@ class Recommender:
         return self._speaks[language]
 
     def _reason(self, row: int, column: int, department: str | None, reasons: _Reasons) -> tuple[str, str]:
-        """The first reason that is true: goal, need, trend, together, colleagues, popular, short."""
-        for kind, nearness in (("goal", reasons.goal), ("need", reasons.need)):
-            words = nearness.words(row, column)
-            if words is not None:
-                return kind, words
+        """The first reason that is true beside goals and needs: trend, together, colleagues, popular, short."""
         tag = reasons.trend.tag[column]
         if tag is not None and reasons.trend.nearness[column] >= IS_ABOUT:
             return "trend", tag

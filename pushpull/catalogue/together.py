@@ -1,18 +1,24 @@
-"""What is finished by the same people: which completions speak for which other items.
+"""What is finished by the same people: what a learner is likely to finish after what they finished.
 
-Item-based collaborative filtering with the correlation of completions as similarity (Sarwar, Karypis, Konstan, Riedl,
-"Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001), shrunk where few people did both (Bell,
-Koren, "Scalable Collaborative Filtering with Jointly Derived Neighborhood Interpolation Weights", ICDM 2007):
+How likely: a linear model of each item on all others, in closed form (Steck, "Embarrassingly Shallow Autoencoders for
+Sparse Data", WWW 2019), here on centred data, so that without any completion the estimate is the item's own rate:
 
-    r(i, j) = both / (both + 10) x (both - expected) / sqrt(n_i (1 - n_i / N) n_j (1 - n_j / N))
-    expected = n_i n_j / N
+    G = X'X - n p p' + 75 I,  P = inverse of G,  B_ij = -P_ij / P_jj (0 for i = j)
+    rate_j = p_j + sum_i (x_i - p_i) B_ij
 
-with N learners who completed anything, of whom n_i completed item i. Correlation rather than plain cosine: what
-everybody finishes goes along with everything, and popularity has its own place in the score. A pair counts from five
-people on (security: k = 5), and from a correlation on that chance alone rarely makes (2 / sqrt(N), and 0.05).
+with X who (n learners) completed what, p the share of them who completed each item, and x what one learner completed.
 
-Below :data:`FEWEST_COMPLETIONS` completions by :data:`FEWEST_LEARNERS` learners of :data:`FEWEST_ITEMS` items it is
-off: so little data tells nothing.
+Because of what: pairs of items whose completions are correlated (Sarwar, Karypis, Konstan, Riedl, "Item-Based
+Collaborative Filtering Recommendation Algorithms", WWW 2001), shrunk where few did both (Bell, Koren, ICDM 2007):
+
+    r(i, j) = both / (both + 10) x (both - expected) / sqrt(n_i (1 - n_i / n) n_j (1 - n_j / n))
+    expected = n_i n_j / n
+
+A pair counts from five people on who finished both (security: k = 5), and from a correlation on that chance alone
+rarely makes (2 / sqrt(n), and 0.05).
+
+Below :data:`FEWEST_COMPLETIONS` completions by :data:`FEWEST_LEARNERS` learners of :data:`FEWEST_ITEMS` items all of it
+is off: so little data tells nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from pushpull.catalogue.similarity import Matrix
 from pushpull.catalogue.tables import item
 from pushpull.learners.tables import learner, progress
 from pushpull.learners.vocabulary import ProgressStatus
@@ -38,6 +45,11 @@ FEWEST_ITEMS: Final = 10
 _BOTH_AT_LEAST = 5
 _SHRINKAGE = 10.0
 _LEAST = 0.05
+_STANDARD_ERRORS = 2.0
+#: Added to the diagonal: how much is needed to be believed, in completions.
+_RIDGE = 75.0
+#: Items in the linear model: the most completed ones; it takes the square of it in memory, 50 MB while it is made.
+_MOST_ITEMS = 1_500
 #: Items that one item speaks for, at most.
 _NEIGHBOURS = 50
 #: Completions that are looked at, about: above, a sample of learners stands for all. Some 50 MB while reading.
@@ -85,12 +97,31 @@ class Together:
 
     Args:
         speaks: a row per item: how much its completion speaks for each other one, 0 to 1; sparse.
+        rates: share of learners who completed each item.
+        modelled: the columns of the linear model.
+        weights: of the linear model: what the completion of one (row) adds to the rate of another (column).
+        people: learners it was learned from.
     """
 
-    def __init__(self, speaks: Any) -> None:
+    def __init__(
+        self,
+        speaks: Any,
+        rates: NDArray[np.float64],
+        modelled: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        people: int,
+    ) -> None:
         self._speaks = speaks.tocsr()
         self._by_column = speaks.tocsc()
         self._for: dict[int, dict[int, float]] = {}
+        self._modelled = modelled
+        self._place = np.full(len(rates), -1, dtype=np.int64)
+        self._place[modelled] = np.arange(len(modelled))
+        self._weights = weights
+        self._people = people
+        self._rates = rates[modelled].astype(np.float32)
+        self._without = (rates[modelled] - rates[modelled] @ weights).astype(np.float32)
+        self._scale = np.float32(1 / np.log1p(max(1.0, people * float(rates.max(initial=0)))))
 
     @classmethod
     def learn(cls, completions: Completions, column_of: Mapping[int, int]) -> Together | None:
@@ -122,26 +153,45 @@ class Together:
             near = (together - counts[i] * counts[j] / n) / (spread[i] * spread[j])
             near *= together / (together + _SHRINKAGE)
             near = np.round(near, 6)
-            counts_enough = near >= max(_LEAST, 2 / np.sqrt(n))
+            counts_enough = near >= max(_LEAST, _STANDARD_ERRORS / np.sqrt(n))
             i, j, near = i[counts_enough], j[counts_enough], near[counts_enough]
             blocks.append(_nearest(csr_matrix, i - start, j, near, (min(step, size - start), size)))
-        return cls(vstack(blocks))
+        modelled = np.sort(np.argsort(-counts, kind="stable")[:_MOST_ITEMS])
+        return cls(vstack(blocks), counts / n, modelled, _linear(did[:, modelled], counts[modelled] / n), n)
 
-    def votes(self, rows: NDArray[np.int64], columns: NDArray[np.int64], learners: int) -> Any:
-        """What learners' own completions say, 0 to 1, as a sparse matrix of learners and items.
+    def supported(self, rows: NDArray[np.int64], columns: NDArray[np.int64], learners: int) -> Any:
+        """For which items (column) a completion of a learner (row) speaks: as a sparse matrix.
 
         Args:
             rows, columns: of the completions.
             learners: how many rows there are.
         """
-        from scipy.sparse import csr_matrix
+        return (_ones(rows, columns, (learners, self._speaks.shape[0])) @ self._speaks).tocoo()
 
-        own = csr_matrix(
-            (np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=(learners, self._speaks.shape[0])
-        )
-        votes = (own @ self._speaks).tocoo()
-        votes.data = votes.data / (1 + votes.data)
-        return votes
+    def add_popularity(self, value: Matrix, rows: NDArray[np.int64], columns: NDArray[np.int64], weight: float) -> None:
+        """Make popularity in general, as it is in ``value``, that among people who finished what the learner did.
+
+        Popularity is log(1 + people) over its largest value in general; where it differs, the difference is added.
+
+        Args:
+            value: of learners (row) and items (column); changed in place.
+            rows, columns: of the learners' completions.
+            weight: of popularity in ``value``.
+        """
+        place = self._place[columns]
+        own = _ones(rows[place >= 0], place[place >= 0], (len(value), len(self._modelled)))
+        rates = np.asarray(own @ self._weights, dtype=np.float32)
+        rates += self._without
+        np.clip(rates, 0, 1, out=rates)
+        rates *= np.float32(self._people)
+        np.log1p(rates, out=rates)
+        rates -= np.log1p(self._rates * np.float32(self._people))
+        rates *= np.float32(weight) * self._scale
+        has_own = np.unique(rows)
+        if len(self._modelled) == value.shape[1]:
+            value[has_own] += rates[has_own]
+        else:
+            value[has_own[:, np.newaxis], self._modelled] += rates[has_own]
 
     def because(self, own: Sequence[int], column: int) -> int | None:
         """Which of the learner's own completions speaks most for an item; None where none does."""
@@ -162,3 +212,20 @@ def _nearest(
     first = np.searchsorted(i, i)
     kept = np.arange(len(i)) - first < _NEIGHBOURS
     return make((near[kept].astype(np.float32), (i[kept], j[kept])), shape=shape)
+
+
+def _ones(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Any:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
+
+
+def _linear(did: Any, rates: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The weights of the linear model; see the module."""
+    gram = np.asarray((did.T @ did).todense(), dtype=np.float64)
+    gram -= did.shape[0] * np.outer(rates, rates)
+    gram[np.diag_indices_from(gram)] += _RIDGE
+    inverse = np.linalg.inv(gram)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return np.round(weights, 6).astype(np.float32)
