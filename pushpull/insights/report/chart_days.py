@@ -1,6 +1,6 @@
-"""Waves over time: messages of each day or week, push and pull, and the visits that came; what was too few is marked.
+"""Waves over time: messages of each day or week, push and pull, and the visits that came.
 
-Where the numbers come from is not decided here.
+Nothing is drawn where there were too few. Where the numbers come from is not decided here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Period:
 
     Args:
         starts: its first day.
-        push, pull: messages accepted; None: some, but too few to be shown.
-        visits: people who were there; None: some, but too few.
+        push, pull: messages accepted; None: none, or too few to be shown.
+        visits: people who were there; None: nobody, or too few.
     """
 
     starts: date
@@ -82,9 +82,6 @@ def _draw(canvas: Canvas, periods: Sequence[Period], launches: Sequence[Launch],
     upper.bar(places, push, wide, color=Ink.PUSH, linewidth=0)
     upper.bar(places, pull, wide, bottom=push, color=Ink.PULL, linewidth=0)
     tallest = max([a + b for a, b in zip(push, pull, strict=True)] + [1])
-    for place, period in enumerate(periods):
-        if None in (period.push, period.pull) and not push[place] + pull[place]:
-            upper.bar([place], [tallest * 0.012], wide, color=Ink.SOFT, linewidth=0)
     upper.set(xlim=span, ylim=(0, tallest * 1.05), xticks=[])
     visits = [period.visits or 0 for period in periods]
     lower.fill_between(places, visits, step="mid", color=Ink.GOOD, alpha=0.22, linewidth=0)

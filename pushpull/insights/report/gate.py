@@ -3,8 +3,9 @@
 A report is not the ledger: it is passed on, kept, and laid beside last week's. So counts of people in it obey the rules
 of :mod:`pushpull.insights.groups`: blurred by chance before they are rounded, always alike for the same count of the
 same thing, and nothing said of fewer than five. Every printed count is a multiple of five, so no sum or difference of
-them, of one report or of many, is ever a count of one to four. Parts of a whole are hidden in twos
-(:mod:`pushpull.insights.small_numbers`). Exact counts are for those who run a campaign: ``pushpull status``.
+them, of one report or of many, is ever a count of one to four; and none tells more than that one thing somebody did is
+at most twice as likely. None and few look alike. Parts of a whole are hidden in twos
+(:mod:`pushpull.insights.small_numbers`). Exact counts are for those who run a campaign, in its waves' pages.
 
 Sources: as in :mod:`pushpull.insights.groups` and :mod:`pushpull.insights.groups.blur`.
 """
@@ -49,34 +50,39 @@ class Gate:
             cell: what is counted, the same for the same thing in every report.
 
         Returns:
-            A multiple of five; 0 where nobody could have been counted is not told apart from too few: None.
+            A multiple of five; None where that would be less than five. By what would be shown, not by what is true:
+            that a number is missing must not tell more than the number.
         """
         about = rounded(blurred(count, cell=f"report|{self.campaign}|{cell}", key=self.rules.key))
-        return about if min(count, about) >= self.rules.fewest else None
+        return about if about >= self.rules.fewest else None
 
     def engagement(self, count: int, cell: str) -> int | None:
         """As :meth:`people`, of how people learn: not shown at all under an agreement with a works council."""
         return None if self.rules.works_council else self.people(count, cell)
 
-    def parts(
-        self, counts: Mapping[str, int], cell: str, *, of: Mapping[str, int] | None = None
-    ) -> dict[str, int | None]:
-        """The parts of a whole that may be printed too: what is hidden cannot be had from the rest.
+    def sizes(self, counts: Mapping[str, int], cell: str) -> dict[str, int | None]:
+        """How many people each part of a whole has: of fewer than five nothing, and what is hidden cannot be had from
+        the whole. Who belongs to which part is no secret, so this goes by what is true."""
+        visible = shown(list(counts.values()), fewest=self.rules.fewest)
+        return {
+            name: None if seen is None else self.people(count, f"{cell}|{name}")
+            for (name, count), seen in zip(counts.items(), visible, strict=True)
+        }
+
+    def parts(self, counts: Mapping[str, int], cell: str, *, of: Mapping[str, int | None]) -> dict[str, int | None]:
+        """How many people of each part did something.
 
         Args:
-            counts: of each part.
-            of: how many people each part has, where ``counts`` are those who did something: hidden where all but a few
-                did, since that tells of each of them.
+            of: about how many people each part has: nothing is said of a part that is not shown, nor where all but a
+                few did it, since that tells of each of them.
         """
-        first = shown(list(counts.values()), fewest=self.rules.fewest)
         found: dict[str, int | None] = {}
-        for (name, count), seen in zip(counts.items(), first, strict=True):
-            about = None if seen is None else self.people(count, f"{cell}|{name}")
-            people = None if of is None else self.people(of[name], f"{cell.partition('|')[0]}|people|{name}")
-            if of is not None and (people is None or (about is not None and about > people - self.rules.fewest)):
-                about = None
-            found[name] = about
-        return found
+        for name, count in counts.items():
+            about, people = self.people(count, f"{cell}|{name}"), of[name]
+            is_told = about is not None and people is not None and about <= people - self.rules.fewest
+            found[name] = about if is_told else None
+        visible = shown([about or 0 for about in found.values()], fewest=self.rules.fewest)
+        return dict(zip(found, visible, strict=True))
 
     def effect(
         self, estimate: float, interval: Interval, *, plain: float, sides: Sequence[int], cell: str

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from pushpull.insights.dropoff import drop_off
 from pushpull.insights.pull import pull_weeks
 from pushpull.insights.report.chart_catalogue import Spread
 from pushpull.insights.report.chart_forecast import Expected
@@ -15,7 +16,7 @@ from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate
-from pushpull.insights.report.gathered import weeks_of
+from pushpull.insights.report.gathered import sections_of, weeks_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def looks_of(connection: Connection, campaign_key: str, *, as_of: datetime, gate
         UnknownCampaignError: there is no such campaign.
     """
     return Looks(
-        sections="Nobody has looked for it yet.",
+        sections=sections_of(drop_off(connection, campaign_key, as_of=as_of), gate),
         paths="Nobody has looked for it yet.",
         weeks=weeks_of(pull_weeks(connection, campaign_key, as_of=as_of), gate),
         forecast="No forecast was made before the launch.",

@@ -203,8 +203,8 @@ def _days(periods: Sequence[Period], found: Figures, is_weekly: bool) -> Html:
 
 def _days_words(is_weekly: bool) -> str:
     if is_weekly:
-        return f"By week, since too many days have {FEWEST - 1} messages or visitors or fewer."
-    return f"A thin stroke is a day with fewer than {FEWEST} messages."
+        return f"By week, since many days had fewer than {FEWEST} messages, or none."
+    return f"Where there is no bar, there were fewer than {FEWEST} messages, or none."
 
 
 def _header(printed: PrintedFunnel, found: Figures, links: Links) -> Html:

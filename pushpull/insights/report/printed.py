@@ -101,17 +101,13 @@ def printed_mix(mix: Sequence[TouchMix], gate: Gate) -> list[PrintedMix]:
 
 
 def printed_periods(days: Sequence[Day], gate: Gate, *, is_weekly: bool) -> list[Period]:
-    """Days or weeks; 0 messages is no secret, since nobody got one: few are."""
+    """Days or weeks."""
     kind = "week" if is_weekly else "day"
-
-    def sent(count: int, what: str, day: Day) -> int | None:
-        return gate.people(count, f"{kind}|{day.starts}|{what}") if count else 0
-
     return [
         Period(
             day.starts,
-            sent(day.push, "push", day),
-            sent(day.pull, "pull", day),
+            gate.people(day.push, f"{kind}|{day.starts}|push"),
+            gate.people(day.pull, f"{kind}|{day.starts}|pull"),
             gate.engagement(day.active, f"{kind}|{day.starts}|active"),
         )
         for day in days
@@ -119,22 +115,17 @@ def printed_periods(days: Sequence[Day], gate: Gate, *, is_weekly: bool) -> list
 
 
 def are_too_few(periods: Sequence[Period]) -> bool:
-    """Whether so many days are of too few people that weeks say more."""
-    hidden = sum(1 for each in periods if None in (each.push, each.pull, each.visits))
-    return 3 * hidden > len(periods) and len(periods) > 10
+    """Whether so many days have nothing to show that weeks say more."""
+    empty = sum(1 for each in periods if each.push is None and each.pull is None)
+    return 2 * empty > len(periods) and len(periods) > 10
 
 
 def printed_departments(departments: Sequence[Department], gate: Gate) -> list[PrintedDepartment]:
     """Departments; what one column hides cannot be had from another, nor from the totals."""
-    people = {each.name: each.people for each in departments}
-    engaged = {each.name: each.activated for each in departments}
-    done = {each.name: each.completed for each in departments}
-    columns = (
-        gate.parts(people, "department|people"),
-        dict.fromkeys(people) if gate.rules.works_council else gate.parts(engaged, "department|activated", of=people),
-        gate.parts(done, "department|completed", of=people),
-    )
+    people = gate.sizes({each.name: each.people for each in departments}, "department|people")
+    engaged = gate.parts({each.name: each.activated for each in departments}, "department|activated", of=people)
+    done = gate.parts({each.name: each.completed for each in departments}, "department|completed", of=people)
     return [
-        PrintedDepartment(name, shown, *(None if shown is None else column[name] for column in columns[1:]))
-        for name, shown in columns[0].items()
+        PrintedDepartment(name, size, None if gate.rules.works_council else engaged[name], done[name])
+        for name, size in people.items()
     ]

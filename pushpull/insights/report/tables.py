@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pushpull.insights.reasons import REASON_LABELS, REASON_SENTENCES
 from pushpull.insights.report.figures import SeriesFigures, WaveFigures
 from pushpull.insights.report.gate import TOO_FEW, Gate, share_of
-from pushpull.insights.report.markup import Html, el, number, percent, scrolling
+from pushpull.insights.report.markup import Html, el, join, number, percent, scrolling
 from pushpull.insights.report.printed import PrintedDepartment
 from pushpull.insights.small_numbers import FEWEST
 from pushpull.ledger.vocabulary import DeliveryState, EventKind, Reason
@@ -47,9 +47,9 @@ def _series_row(each: SeriesFigures, gate: Gate) -> Html:
     details = el(
         "details",
         el("summary", "who and why"),
-        el("p", f"By channel: {_listed(each.channels, f'{cell}|channel', gate)}." if sent else "Nothing was accepted."),
-        el("p", f"Not sent: {_listed(_labelled(each.skipped), f'{cell}|reason', gate)}.") if each.skipped else None,
-        el("p", f"Failed: {_listed(failed, f'{cell}|failed', gate)}.") if failed else None,
+        el("p", f"By channel: {_listed(each.channels, f'{cell}|channel', gate)}."),
+        el("p", f"Not sent: {_listed(_labelled(each.skipped), f'{cell}|reason', gate)}."),
+        el("p", f"Failed: {_listed(failed, f'{cell}|failed', gate)}."),
         days,
     )
     return el("tbody", summary, el("tr", el("td", details, colspan=9), class_="more"))
@@ -63,11 +63,10 @@ def _labelled(reasons: Counter[str]) -> Counter[str]:
 
 
 def _listed(counts: Counter[str], cell: str, gate: Gate) -> str:
-    """The parts in words; those of few people are named without a number."""
-    about = [(name, gate.people(count, f"{cell}|{name}")) for name, count in counts.most_common()]
-    told = [f"{number(count)} {name}" for name, count in about if count is not None]
-    few = [name for name, count in about if count is None]
-    return ", ".join([*told, *([f"{TOO_FEW} each {', '.join(few)}"] if few else [])])
+    """The parts in words, without those of few people."""
+    about = [(gate.people(count, f"{cell}|{name}"), name) for name, count in sorted(counts.items())]
+    told = sorted(((count, name) for count, name in about if count is not None), key=lambda each: (-each[0], each[1]))
+    return ", ".join(f"{number(count)} {name}" for count, name in told) or f"{TOO_FEW} each"
 
 
 def _days(waves: Sequence[WaveFigures], cell: str, gate: Gate) -> Html:
@@ -86,8 +85,6 @@ def _days(waves: Sequence[WaveFigures], cell: str, gate: Gate) -> Html:
 
 
 def _about(count: int, cell: str, gate: Gate, *, is_engagement: bool = False) -> Html:
-    if not count:
-        return el("td", "·", class_="n zero")
     told = gate.engagement(count, cell) if is_engagement else gate.people(count, cell)
     return _cell(told)
 
@@ -110,20 +107,22 @@ def _label(reason: str) -> str:
 
 
 def reasons_table(skipped: Counter[str], held: Counter[str], gate: Gate) -> Html:
-    """A line per reason, the commonest first."""
-    if not skipped and not held:
-        return el("p", "Everything was sent.", class_="none")
+    """A line per reason that counts for enough, the commonest first."""
     rows = []
     for words, counts in (("not sent", skipped), ("waits", held)):
-        for reason, count in counts.most_common():
+        about = {reason: gate.people(count, f"reason|{words}|{reason}") for reason, count in sorted(counts.items())}
+        told = [(count, reason) for reason, count in about.items() if count is not None]
+        for count, reason in sorted(told, key=lambda each: (-each[0], each[1])):
             rows.append(
                 el(
                     "tr",
                     el("th", _label(reason), el("small", words) if words == "waits" else None, scope="row"),
-                    _about(count, f"reason|{words}|{reason}", gate),
+                    _cell(count),
                     el("td", REASON_SENTENCES[Reason(reason)]),
                 )
             )
+    if not rows:
+        return el("p", f"No reason held for more than {FEWEST - 1} messages.", class_="none")
     head = el(
         "tr",
         el("th", "Reason", scope="col"),
@@ -131,7 +130,8 @@ def reasons_table(skipped: Counter[str], held: Counter[str], gate: Gate) -> Html
         el("th", "In words", scope="col"),
     )
     table = el("table", el("thead", head), el("tbody", *rows), class_="reasons")
-    return scrolling(table, label="Reasons")
+    rest = el("p", f"Reasons that held for fewer than {FEWEST} messages are left out.", class_="note")
+    return join(scrolling(table, label="Reasons"), rest)
 
 
 def departments_table(listed: Sequence[PrintedDepartment]) -> Html:
