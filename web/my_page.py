@@ -50,7 +50,7 @@ def show(request: Request) -> Response:
         )
         if story is None:
             raise NoVisitError
-        queue = queue_of(connection, visitor.learner_id, _came_by(visitor), now=at)
+        queue = queue_of(connection, visitor.learner_id, came_by(visitor), now=at)
         learned = habit.learned_between(connection, visitor.learner_id, *habit.week_of(at, zone))
         results = results_of(connection, visitor.learner_id, since=story.campaign_since, now=at)
     words = frame.words("my_page")
@@ -86,7 +86,7 @@ def _move(site: Site, visitor: Visitor, fields: Fields) -> Response:
         raise HTTPException(400, "Nothing was changed")
     item_id, at = int(wanted[0]), now()
     with writing(site.engine) as connection:
-        queue = queue_of(connection, visitor.learner_id, _came_by(visitor), now=at)
+        queue = queue_of(connection, visitor.learner_id, came_by(visitor), now=at)
         after = keep_move(connection, visitor.learner_id, queue.item_ids, item_id, Move(moves[0]), at=at)
     if item_id not in after:  # done or gone meanwhile: the page says what there is
         return RedirectResponse("/me", 303)
@@ -94,7 +94,8 @@ def _move(site: Site, visitor: Visitor, fields: Fields) -> Response:
     return RedirectResponse(f"/me?moved={item_id}#{anchor}", 303)
 
 
-def _came_by(visitor: Visitor) -> CameBy:
+def came_by(visitor: Visitor) -> CameBy:
+    """The message by which a visit began."""
     return CameBy(visitor.campaign_id, visitor.item_id, visitor.until - LENGTH)
 
 

@@ -14,9 +14,10 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, select
 
 from pushpull.catalogue.facts import opens
+from pushpull.catalogue.items import item_ids
 from pushpull.catalogue.ratings import COUNTS, FEWEST_RATERS, Rating
 from pushpull.catalogue.tables import item, item_requirement, item_tag
-from pushpull.learners.tables import review
+from pushpull.learners.tables import learner, review
 
 #: Items that are compared at once.
 MOST: Final = 3
@@ -110,6 +111,42 @@ def compare(connection: Connection, item_ids: Sequence[int], *, now: datetime) -
         for row in rows
     }
     return Comparison(tuple(found[each] for each in wanted if each in found))
+
+
+def ids_of(connection: Connection, keys: Sequence[str]) -> tuple[int, ...]:
+    """The ids of two or three items.
+
+    Raises:
+        NotComparableError: there are fewer or more, or one is not in the catalogue.
+    """
+    wanted = tuple(dict.fromkeys(keys))
+    if not 2 <= len(wanted) <= MOST:
+        raise NotComparableError(f"two or {MOST} items are compared, not {len(wanted)}")
+    known = item_ids(connection, wanted)
+    for key in wanted:
+        if key not in known:
+            raise NotComparableError(f"no item has the key {key!r}")
+    return tuple(known[key] for key in wanted)
+
+
+def ids_picked_for(connection: Connection, external_id: str, *, as_of: datetime) -> tuple[int, ...]:
+    """The ids of what would be picked for a learner at ``as_of`` (aware), best first.
+
+    Raises:
+        NotComparableError: there is no such learner, or fewer than two items fit them.
+    """
+    from pushpull.catalogue.recommend import Recommender  # numerical libraries: only who recommends pays for them
+
+    learner_id = connection.execute(
+        select(learner.c.id).where(learner.c.external_id == external_id)
+    ).scalar_one_or_none()
+    if learner_id is None:
+        raise NotComparableError(f"no learner has the external id {external_id!r}")
+    picked = Recommender.load(connection, as_of=as_of).recommend(connection, [learner_id], count=MOST, languages_of={})
+    found = tuple(each.item_id for each in picked[learner_id])
+    if len(found) < 2:
+        raise NotComparableError(f"{len(found)} items fit {external_id!r} now: there is nothing to compare")
+    return found
 
 
 def _shown(rating: float | None, raters: int) -> Rating | None:
