@@ -150,7 +150,7 @@ def test_the_form_explains_every_parameter(deployment: Deployment) -> None:
 
 
 def test_what_plans_and_sends_can_be_asked_for_another_instant_for_a_rehearsal_and_for_a_cohort() -> None:
-    """Not so what flows start for themselves, forecasts, insights, and decisions: they are not about one day's waves."""
+    """Not so what flows start for themselves, forecasts, insights and decisions: they are about no day of waves."""
     others = {"decide", "forecast", "insights"}
     asked = [each for each in DEPLOYMENTS.values() if "started-by-flows" not in each.tags and each.name not in others]
     assert len(asked) == 9
