@@ -9,7 +9,16 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.parameters import moment
-from tasks.insights import decide_rung, learn_from_behaviour, look_at, measure_changes, register_campaign, show_insights
+from tasks.insights import (
+    audit_catalogue,
+    decide_rung,
+    keep_verdicts,
+    learn_from_behaviour,
+    look_at,
+    measure_changes,
+    register_campaign,
+    show_insights,
+)
 from tasks.proposals import apply_approved, ask_about_proposals
 from tasks.state import known_campaigns, move_lifecycles
 
@@ -25,7 +34,7 @@ async def insights(
         as_of: Look as it stood at this instant, ISO 8601 with an offset, e.g. 2026-01-12T00:05+01:00. Empty: when it
             was scheduled.
         dry_run: Only count what would be found and proposed; nothing is written.
-        thorough: Also fit the models of drop-off and uplift, which takes a while.
+        thorough: Also audit the catalogue and fit the models of drop-off, uplift and engagement, which takes a while.
 
     Returns:
         How much was found, proposed and measured, by campaign.
@@ -33,12 +42,16 @@ async def insights(
     now = moment(as_of)
     if not dry_run:
         learn_from_behaviour(now)
+        if thorough:
+            audit_catalogue(now)
         apply_approved(now, campaign)
     came_to = {}
     for each in [campaign] if campaign else known_campaigns():
         if not dry_run:
             register_campaign(each, now)
             move_lifecycles(each, now)
+            if thorough:
+                keep_verdicts(each, now)
         decide_rung(each, now, dry_run=dry_run)
         looked = look_at(each, now, thorough=thorough, dry_run=dry_run)
         measured = [] if dry_run else measure_changes(each, now)

@@ -60,10 +60,30 @@ def register_campaign(campaign_key: str, as_of: datetime) -> bool:
 @step("learn signatures")
 def learn_from_behaviour(as_of: datetime) -> None:
     """Learn from what learners did when, over what and how they learn; only where something is new."""
-    from pushpull.learners.signature import learn_signatures
+    from pushpull.learners.signature import learn_everybody
+
+    learn_everybody(installation().engine, as_of=as_of)
+
+
+@step("keep verdicts", run_name="keep verdicts on {campaign_key}")
+def keep_verdicts(campaign_key: str, as_of: datetime) -> None:
+    """Keep what uplift and experiments say at this look, with the figures it is taken from."""
+    from pushpull.insights.verdicts import keep as keep_verdict
 
     with writing(installation().engine) as connection:
-        learn_signatures(connection, as_of=as_of)
+        keep_verdict(connection, campaign_key, as_of=as_of)
+
+
+@step("audit the catalogue")
+def audit_catalogue(as_of: datetime) -> None:
+    """Look at how items are described, built and used, and keep what was found as the rewrite queue."""
+    from pushpull.catalogue.audit import audit, record
+
+    engine = installation().engine
+    with reading(engine) as connection:
+        found = audit(connection, as_of=as_of)
+    with writing(engine) as connection:
+        record(connection, found, at=as_of)
 
 
 @step("decide intensity", run_name="decide intensity of {campaign_key}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from pushpull.insights.loop.finders.describing import catalogue, engagement
 from pushpull.insights.loop.finders.leaving import leavings
-from pushpull.insights.loop.finders.proving import effects
+from pushpull.insights.loop.finders.proving import effects, experiments
 from pushpull.insights.loop.finders.pulling import pull_shares
 from pushpull.insights.loop.finders.responding import responses
 from pushpull.insights.loop.finders.stopping import stop_signals
@@ -19,4 +20,4 @@ from pushpull.insights.loop.looking import Finder
 #: Counts of the ledger: quick.
 QUICK: Final[Sequence[Finder]] = (stop_signals, pull_shares, responses)
 #: Those that fit models take their time.
-THOROUGH: Final[Sequence[Finder]] = (effects, leavings)
+THOROUGH: Final[Sequence[Finder]] = (effects, experiments, leavings, engagement, catalogue)
