@@ -14,14 +14,18 @@ from rich.markup import escape
 from rich.table import Table
 
 import cli.approving  # its commands belong to those about waves
+import cli.compare  # its command belongs to items
 import cli.insights_dropoff  # its command belongs to insights
 import cli.insights_learn  # its command belongs to insights
-import cli.insights_risk  # noqa: F401  # its command belongs to insights
+import cli.insights_paths  # its command belongs to insights
+import cli.insights_risk  # its command belongs to insights
+import cli.insights_uplift  # noqa: F401  # its commands belong to insights
 from cli.champions import champions
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
 from cli.deploying import deploy, undeploy
 from cli.errors import in_words
+from cli.evaluate import evaluate
 from cli.forecast import forecasts
 from cli.imports import imports
 from cli.insights import insights
@@ -58,7 +62,7 @@ for _name, _group in {
     "sandbox": sandbox,
 }.items():
     app.add_typer(_group, name=_name)
-for _command in (deploy, undeploy):
+for _command in (deploy, undeploy, evaluate):
     app.command()(_command)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from content.campaign import campaign_spec, stage_waves
 from pushpull.catalogue.items import item_ids
 from pushpull.db import writing
+from pushpull.insights.experiments.lots import drawn
 from pushpull.ledger import timing
 from pushpull.ledger.campaigns import register
 from pushpull.ledger.planning import PlanResult, plan
@@ -18,7 +19,7 @@ from tasks.step import step
 
 @step("load campaign")
 def load_stage(campaign_key: str, stage: str, as_of: datetime, wave: str = "", days_ahead: int = 0) -> list[WaveSpec]:
-    """Register the campaign as its file says, and list the stage's waves of the day.
+    """Register the campaign as its file says, and list the stage's waves of the day, split as experiments ask for.
 
     Args:
         campaign_key: a campaign of the content folder, or the path of its file.
@@ -36,6 +37,7 @@ def load_stage(campaign_key: str, stage: str, as_of: datetime, wave: str = "", d
     waves = stage_waves(campaign, stage, day, wave)
     with writing(here.engine) as connection:
         register(connection, campaign_spec(campaign), now=as_of)
+        waves = tuple(drawn(connection, each, as_of=as_of) for each in waves)
     grace = timedelta(minutes=here.settings.misfire_grace_minutes)
     return [each.model_copy(update={"grace": grace}) for each in waves]
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import Connection, Row, select
 
 from pushpull.db import insert_into
@@ -138,30 +139,34 @@ def _of_uplift(found: Uplift) -> Kept:
         "decides_at": found.decides_at,
         "left_out": found.left_out,
         "covariates": found.covariates,
-        "outcomes": [asdict(each) for each in found.outcomes],
+        "outcomes": found.outcomes,
     }
-    return Kept(found.campaign_key, UPLIFT, found.as_of, found.said.value, found.is_final, _plain(figures))
+    return Kept(found.campaign_key, UPLIFT, found.as_of, found.said.value, found.is_final, plain(figures))
 
 
 def _of_experiment(found: Look) -> Kept:
     figures = {
-        "plan": found.plan.model_dump(mode="json"),
+        "plan": found.plan,
         "decides_at": found.decides_at,
-        "figures": [asdict(each) for each in found.figures],
-        "compared": [asdict(each) for each in found.compared],
+        "figures": found.figures,
+        "compared": found.compared,
         "winner": found.winner,
         "why": found.why,
     }
     subject = f"experiment:{found.plan.key}"
-    return Kept(found.campaign_key, subject, found.as_of, found.said.value, found.is_final, _plain(figures))
+    return Kept(found.campaign_key, subject, found.as_of, found.said.value, found.is_final, plain(figures))
 
 
-def _plain(value: Any) -> Any:
-    """As JSON keeps it."""
+def plain(value: Any) -> Any:
+    """A value of this package as JSON keeps it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime | date):
