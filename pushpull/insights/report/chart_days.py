@@ -104,14 +104,19 @@ def _launches(
     canvas: Canvas, axes: Axes, periods: Sequence[Period], launches: Sequence[Launch], tallest: float
 ) -> None:
     """Names of single waves, each above its bar, as far as they have room."""
-    taken = -99.0
-    room = len(periods) * (0.42 if canvas.is_narrow else 0.17)
+    room = (axes.get_position().width * canvas.width) / (len(periods) + 0.2)  # pixels from one period to the next
+    free_from = -1.0
     for launch in sorted(launches, key=_day_of):
         place = max((n for n, period in enumerate(periods) if period.starts <= launch.on), default=None)
-        if place is None or place - taken < room:
+        if place is None:
             continue
-        taken = place
-        is_late = place > len(periods) * 0.8
+        # Half a size is what a letter takes on average; a little more is safe in any font.
+        wide, at = 0.58 * canvas.small * len(launch.name), place * room
+        whole = len(periods) * room
+        align = "left" if at < wide / 2 else "right" if at + wide / 2 > whole else "center"
+        begins = at - {"left": 0.0, "center": wide / 2, "right": wide}[align]
+        if begins < free_from:
+            continue
+        free_from = begins + wide + 10
         axes.plot([place, place], [0, tallest * 1.08], color=Ink.SOFT, linewidth=1, dashes=(2, 3), clip_on=False)
-        align = "right" if is_late else "left" if place < 1 else "center"
         canvas.say(axes, launch.name, (place, tallest * 1.08), (0, 5), ink=Ink.SOFT, size=canvas.small, align=align)

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 from pushpull.catalogue.audit import Audit
 from pushpull.insights.dropoff import DropOff
+from pushpull.insights.engagement import EngagementPaths
 from pushpull.insights.pull import PullWeek
 from pushpull.insights.report.chart_catalogue import Spread
+from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate, share_of
@@ -51,6 +53,25 @@ def sections_of(found: DropOff, gate: Gate) -> list[Section] | str:
             )
         )
     return listed or "Too few people were in any section to say where they leave."
+
+
+def paths_of(found: EngagementPaths, gate: Gate) -> list[Path] | str:
+    """Early signals against later active days."""
+    if gate.rules.works_council:
+        return "What people did early is not shown, by agreement."
+    paths = []
+    for each in found.signals:
+        people = gate.people(each.given or 0, f"signal|{each.signal.value}")
+        if people is None or each.days is None or each.days.ratio is None or each.days.ratio_interval is None:
+            continue
+        interval = each.days.ratio_interval
+        paths.append(Path(each.signal.words, people, each.days.ratio, interval.low, interval.high))
+    if not paths:
+        return (
+            f"Nothing can be told yet: people are followed for {found.follow_up_days} days after their first "
+            f"{found.landmark_days}, and too few have been for so long."
+        )
+    return paths
 
 
 def weeks_of(found: Sequence[PullWeek], gate: Gate) -> list[Week] | str:

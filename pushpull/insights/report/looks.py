@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from pushpull.insights.dropoff import drop_off
+from pushpull.insights.engagement import engagement_paths
 from pushpull.insights.pull import pull_weeks
 from pushpull.insights.report.chart_catalogue import Spread
 from pushpull.insights.report.chart_forecast import Expected
@@ -16,7 +17,7 @@ from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate
-from pushpull.insights.report.gathered import sections_of, weeks_of
+from pushpull.insights.report.gathered import paths_of, sections_of, weeks_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def looks_of(connection: Connection, campaign_key: str, *, as_of: datetime, gate
     """
     return Looks(
         sections=sections_of(drop_off(connection, campaign_key, as_of=as_of), gate),
-        paths="Nobody has looked for it yet.",
+        paths=paths_of(engagement_paths(connection, campaign_key, as_of=as_of), gate),
         weeks=weeks_of(pull_weeks(connection, campaign_key, as_of=as_of), gate),
         forecast="No forecast was made before the launch.",
         spread="Nobody has looked for it yet.",
