@@ -23,6 +23,7 @@ from pushpull.insights.briefing.counts import Planned, Subject
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.campaigns import wave_id_of
 from pushpull.ledger.messages import Body, CardBody, EmailBody, SharedEmail, SmsBody
+from tasks.forecast import forecast_in_a_line
 from tasks.installation import Installation, installation, log
 from tasks.preflight import findings_for
 from tasks.publish import artifact_key, publish_markdown, publish_table
@@ -133,6 +134,7 @@ def briefing_of(wave_id: int, as_of: datetime) -> Briefed:
     remarks = [
         *_found(lambda: _lint_remarks(here, about), "The content could not be checked"),
         *_found(lambda: _preflight_remarks(here, about, as_of), "Whether messages would arrive could not be checked"),
+        *_found(lambda: _forecast_remarks(about, as_of), "What was forecast could not be found out"),
     ]
     return Briefed(briefing, tuple(remarks), samples)
 
@@ -201,6 +203,12 @@ def _preflight_remarks(here: Installation, about: Subject, as_of: datetime) -> l
     if not here.settings.outward_channels:
         return []
     return [Remark(finding.is_error, finding.message) for finding in findings_for(about.campaign_key, as_of)]
+
+
+def _forecast_remarks(about: Subject, as_of: datetime) -> list[Remark]:
+    """What was forecast of this wave, where somebody made a forecast."""
+    line = forecast_in_a_line(about.campaign_key, about.spec.key, as_of)
+    return [Remark(is_error=False, text=line)] if line else []
 
 
 def _samples(here: Installation, about: Subject, planned: Sequence[Planned]) -> tuple[Sample, ...]:
