@@ -11,6 +11,18 @@
 
 from pushpull.insights.engagement.association import Lift
 from pushpull.insights.engagement.paths import EngagementPaths, PathCount, SignalLift, engagement_paths
+from pushpull.insights.engagement.response import Cell, Split, WhatWorks, what_works
 from pushpull.insights.engagement.signals import Signal
 
-__all__ = ["EngagementPaths", "Lift", "PathCount", "Signal", "SignalLift", "engagement_paths"]
+__all__ = [
+    "Cell",
+    "EngagementPaths",
+    "Lift",
+    "PathCount",
+    "Signal",
+    "SignalLift",
+    "Split",
+    "WhatWorks",
+    "engagement_paths",
+    "what_works",
+]
