@@ -71,9 +71,9 @@ class ContentModel:
         except ValueError:  # no item has a word in it
             self._items = None
         self._embeddings = embeddings
-        self._meanings: Matrix | None = None
+        self._meanings: NDArray[np.float64] | None = None
         if embeddings is not None and texts:
-            self._meanings = embeddings.of([_telling(text) for text in spaced])
+            self._meanings = embeddings.of([_telling(text) for text in spaced]).astype(np.float64)
             known = languages or [None] * len(texts)
             self._stands_out = np.array(
                 [
@@ -144,9 +144,13 @@ class ContentModel:
         return near
 
 
-def _stretched(cosine: Matrix, stands_out: Matrix) -> Matrix:
+def _stretched(cosine: NDArray[np.float64], stands_out: Matrix) -> Matrix:
     """Cosines on the scale of the words' similarity: two straight lines through (0, 0), (what stands out, IS_ABOUT) and
-    (1, 1)."""
+    (1, 1).
+
+    They are rounded: the last digits of a product depend on how many texts were multiplied at once.
+    """
+    cosine = np.round(cosine, 5)
     below = cosine * (IS_ABOUT / stands_out)
     above = IS_ABOUT + (cosine - stands_out) * ((1 - IS_ABOUT) / (1 - stands_out))
     return np.clip(np.where(cosine < stands_out, below, above), 0, 1).astype(np.float32)
@@ -157,7 +161,7 @@ def _spaced(text: str) -> str:
 
 
 def _telling(text: str) -> str:
-    """The text without its commonest words; the text itself where nothing else is in it."""
+    """The text without its commonest words."""
     words = [word for word in _WORD.findall(text.casefold()) if word not in _COMMON]
     return " ".join(words)
 
