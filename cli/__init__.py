@@ -20,6 +20,7 @@ import cli.insights_learn  # its command belongs to insights
 import cli.insights_paths  # its command belongs to insights
 import cli.insights_risk  # its command belongs to insights
 import cli.insights_uplift  # noqa: F401  # its commands belong to insights
+from cli.catalogue import catalogue
 from cli.champions import champions
 from cli.channels import channels
 from cli.common import AsOf, Campaign, err, here, out, tell
@@ -53,6 +54,7 @@ for _name, _group in {
     "learner": learners,
     "insights": insights,
     "forecast": forecasts,
+    "catalogue": catalogue,
     "reviews": reviews,
     "champions": champions,
     "item": items,

@@ -10,16 +10,14 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from content.source import ContentModel, parse, read_yaml
+from pushpull.catalogue.readability import lix, words_in
+
+__all__ = ["SUBJECT_LIMIT", "WORD_LIMIT", "WordList", "found_in", "lix", "load_wordlist", "phrases", "words_in"]
 
 #: Most words in the body of a message.
 WORD_LIMIT = 90
 #: Longest subject that phones show whole, in characters.
 SUBJECT_LIMIT = 70
-#: A word is long from here on, in letters (Björnsson 1968).
-_LONG_WORD = 7
-
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_SENTENCE = re.compile(r"[.!?:]+(?:\s|$)")
 
 
 class WordList(ContentModel):
@@ -78,25 +76,3 @@ def phrases(wanted: Sequence[str]) -> re.Pattern[str]:
 def found_in(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """What a pattern of :func:`phrases` finds, as it stands in the text."""
     return (found[0] for found in pattern.finditer(text))
-
-
-def words_in(text: str) -> list[str]:
-    """The words of a text; numbers are none."""
-    return _WORD.findall(text)
-
-
-def lix(text: str) -> float:
-    """Readability index: words per sentence plus the percentage of words longer than six letters.
-
-    Below 30 is very easy, 40 is ordinary, above 50 is hard. It counts letters, not syllables, so it works for any
-    language with words and sentences. Source: C. H. Björnsson, Läsbarhet, Stockholm 1968.
-
-    Returns:
-        0 for a text without words.
-    """
-    words = words_in(text)
-    if not words:
-        return 0.0
-    sentences = max(1, len(_SENTENCE.findall(text.strip())))
-    long_words = sum(len(word) >= _LONG_WORD for word in words)
-    return len(words) / sentences + 100 * long_words / len(words)

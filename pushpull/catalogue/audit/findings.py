@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+#: What a finding may rest on.
+Figure = str | int | float | list[str]
+
 
 class Severity(StrEnum):
     """How much a finding matters to somebody who chooses what to learn."""
@@ -30,6 +33,19 @@ class FindingState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a rule applies to an item.
+
+    Args:
+        words: what was found, and what to do about it.
+        figures: what that rests on; nothing of any learner.
+    """
+
+    words: str
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one rule says of one item.
 
@@ -43,7 +59,7 @@ class Finding:
     rule: str
     severity: Severity
     words: str
-    evidence: Mapping[str, str | int | float | list[str]] = field(default_factory=dict)
+    evidence: Mapping[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

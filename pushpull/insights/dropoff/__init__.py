@@ -11,6 +11,6 @@
 """
 
 from pushpull.insights.dropoff.findings import DropOff, HotSpot, Remedy, SectionFigures
-from pushpull.insights.dropoff.search import UnknownItemError, drop_off, item_drop_off
+from pushpull.insights.dropoff.search import drop_off, item_drop_off
 
-__all__ = ["DropOff", "HotSpot", "Remedy", "SectionFigures", "UnknownItemError", "drop_off", "item_drop_off"]
+__all__ = ["DropOff", "HotSpot", "Remedy", "SectionFigures", "drop_off", "item_drop_off"]

@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from pushpull.catalogue.tables import item
+from pushpull.catalogue.threads import UnknownItemError
 from pushpull.insights.dropoff.exposure import Periods, person_periods
 from pushpull.insights.dropoff.findings import DropOff, HotSpot, SectionFigures
 from pushpull.insights.dropoff.hazard import Compared, compare
@@ -20,13 +21,6 @@ from pushpull.insights.small_numbers import FEWEST
 from pushpull.learners.lifecycle.states import Rules
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.terms import campaign_items
-
-
-class UnknownItemError(LookupError):
-    """The catalogue has no item of that key."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(f"no item {key!r} in the catalogue: `pushpull import catalogue` brings items in")
 
 
 def drop_off(connection: Connection, campaign_key: str, *, as_of: datetime, silence: Rules | None = None) -> DropOff:
