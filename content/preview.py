@@ -15,11 +15,11 @@ from jinja2 import Environment, FileSystemLoader
 
 from content.brand import load_brand
 from content.campaign import Campaign, Wave, When, series_of
-from content.message import load_message
+from content.message import STANDARD, load_message
 from content.render import Renderer, RenderError
 from content.samples import ORDINARY
 from content.sms import SmsSize, measure
-from pushpull.learners.vocabulary import Channel
+from pushpull.learners.vocabulary import Barrier, Channel
 from pushpull.ledger.messages import Body, CardBody, MessageFacts, SmsBody
 from pushpull.settings import settings
 
@@ -141,9 +141,16 @@ def _seen(renderer: Renderer, wave: Wave, learners: Sequence[PreviewLearner]) ->
     chosen = learners or [("Sample learner", language, ORDINARY) for language in spoken]
     for label, wanted, facts in chosen:
         language = next((each for each in (wanted, wanted.split("-")[0]) if each in spoken), spoken[0])
-        for variant in wave.variants or {"": 1}:
+        for variant in _variants(renderer, wave):
             shots = tuple(_shot(renderer, wave, channel, language, variant, facts) for channel in wave.channels)
             yield _Seen(label, language, variant, shots)
+
+
+def _variants(renderer: Renderer, wave: Wave) -> Sequence[str]:
+    if wave.variants_by is None:
+        return tuple(wave.variants) or ("",)
+    there = renderer.campaign.references.variants.get(wave.message, ())
+    return (STANDARD, *(each.variant for each in Barrier if each.variant in there))
 
 
 def _shot(renderer: Renderer, wave: Wave, channel: Channel, language: str, variant: str, facts: MessageFacts) -> _Shot:

@@ -60,7 +60,7 @@ class CampaignCourier:
         spec, renderer = self._spec, self._renderer
         names: frozenset[str] = frozenset()
         for language in renderer.languages_of(spec.message_key):
-            for variant in [name for name, _ in spec.variants] or [""]:
+            for variant in spec.variant_names or ("",):
                 try:
                     names |= renderer.names_used(spec.message_key, channel, language, variant, trend=spec.trend)
                 except RenderError:

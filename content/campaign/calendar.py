@@ -11,6 +11,7 @@ from datetime import date, timedelta
 
 from content.campaign.model import Campaign, Wave
 from pushpull.learners.segments import Segment, parse_segment
+from pushpull.learners.vocabulary import Barrier
 from pushpull.ledger.specs import CampaignSpec, WaveSpec
 
 
@@ -122,8 +123,10 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         prefer_learner_hour=wave.prefer_learner_hour,
         timezone=campaign.timezone,
         channels=wave.channels,
+        prefer_learner_channel=wave.prefer_learner_channel,
         languages=campaign.references.languages[wave.message],
         variants=tuple(wave.variants.items()),
+        barrier_variants=_barrier_variants(campaign, wave),
         lot=experiment.lot(day) if experiment else "",
         holdout=campaign.holdout,
         due_offset=wave.when.working_days_from_due,
@@ -149,6 +152,14 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         second_approval_threshold=wave.second_approval_above or campaign.second_approval_above,
         content_hash=campaign.references.hashes[wave.message],
     )
+
+
+def _barrier_variants(campaign: Campaign, wave: Wave) -> tuple[str, ...]:
+    """The variants of the wave's message that answer a barrier, where it asks for them."""
+    if wave.variants_by is None:
+        return ()
+    there = campaign.references.variants[wave.message]
+    return tuple(each.variant for each in Barrier if each.variant in there)
 
 
 def _reminds(campaign: Campaign, day: date) -> bool:

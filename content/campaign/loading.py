@@ -48,6 +48,7 @@ def load_campaign(campaign: str | Path, content_dir: Path | None = None) -> Camp
                 key: tuple(sorted(message.languages, key=lambda each: (each != loaded.language, each)))
                 for key, message in messages.items()
             },
+            variants={key: message.variants for key, message in messages.items()},
             hashes={key: hashlib.sha256(brand + message_hash(key, folder).encode()).hexdigest() for key in messages},
             trends=review.trends,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -151,9 +151,12 @@ class Wave(ContentModel):
         hour: local hour, 0 to 23; without a meaning at a cue, which has a time of its own.
         prefer_learner_hour: the learner's own preferred hour where it is known.
         channels: in order of preference; the first usable one is taken.
+        prefer_learner_channel: the channel over which the learner responds first, where it is known and one of these.
         items: how many items are recommended.
         trend: key of the trend the message is about.
         variants: names and weights of a split; ``standard`` is the message as written.
+        variants_by: ``barrier`` picks the variant that is named after what keeps the learner from learning
+            (``no-time``, ``insulted``, ``exposure``, ``unaware``), and the message as written for everybody else.
         once: at most one message of this series per learner.
         once_per_absence: at most one since the learner's last activity.
         after: series (``stage.wave``) of which the learner must have got one.
@@ -174,9 +177,11 @@ class Wave(ContentModel):
     hour: int = Field(9, ge=0, le=23)
     prefer_learner_hour: bool = False
     channels: tuple[Channel, ...] = Field(min_length=1)
+    prefer_learner_channel: bool = False
     items: int = Field(0, ge=0, le=10)
     trend: Key | None = None
     variants: dict[VariantName, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict)
+    variants_by: Literal["barrier"] | None = None
     once: bool = False
     once_per_absence: bool = False
     after: tuple[str, ...] = ()
@@ -205,6 +210,14 @@ class Wave(ContentModel):
     def _gap_has_a_beginning(self) -> Wave:
         if self.min_gap_days and not self.after:
             raise ValueError("min_gap_days counts from the waves named in `after`; name one")
+        return self
+
+    @model_validator(mode="after")
+    def _variants_are_chosen_in_one_way(self) -> Wave:
+        if self.variants and self.variants_by:
+            raise ValueError("variants are chosen by a split or by `variants_by`; write one of them")
+        if self.prefer_learner_channel and len(self.channels) == 1:
+            raise ValueError("prefer_learner_channel needs channels to choose from; name two or more")
         return self
 
     @model_validator(mode="after")
@@ -255,11 +268,13 @@ class References:
 
     Args:
         languages: in which a message exists, the last resort first, by message key.
+        variants: the variants of a message, the standard one first, by message key.
         hashes: SHA-256 over all that a message is made of, by message key.
         trends: by key.
     """
 
     languages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
     trends: Mapping[str, Trend] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from content.message import STANDARD, Message, load_message, message_keys
 from content.source import ContentError, Place, Problem, Source
 from content.trend import Trend, load_trend
 from pushpull.insights.experiments.plan import Allocation
+from pushpull.learners.vocabulary import Barrier
 from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE
 from pushpull.ledger.vocabulary import MessageClass
 
@@ -130,6 +131,7 @@ class Review:
                 if variant != STANDARD and variant not in words.variants:
                     message = f"{wave.message!r} has no variant {variant!r} in {language!r}"
                     yield source.problem((*place, "variants", variant), message)
+        yield from self._barriers(wave, found, place)
         if wave.items and not found.file.shows_items:
             yield source.problem((*place, "items"), f"{wave.message!r} does not show items")
         if found.file.shows_items and not wave.items:
@@ -138,6 +140,20 @@ class Review:
         if self.campaign.message_class is MessageClass.MANDATORY and promotes:
             message = "a mandatory campaign holds no promotion: no trend, no recommended items, no promoting message"
             yield source.problem((*place, "message"), message)
+
+    def _barriers(self, wave: Wave, message: Message, place: Place) -> Iterator[Problem]:
+        if wave.variants_by is None:
+            return
+        names = [each.variant for each in Barrier]
+        there = [name for name in names if name in message.variants]
+        if not there:
+            said = f"{wave.message!r} has no variant named after a barrier: {', '.join(names)}"
+            yield self.source.problem((*place, "variants_by"), said)
+        for name in there:
+            for language, words in message.languages.items():
+                if name not in words.variants:
+                    said = f"{wave.message!r} has no variant {name!r} in {language!r}"
+                    yield self.source.problem((*place, "variants_by"), said)
 
     def _dates(self, wave: Wave, place: Place) -> Iterator[Problem]:
         campaign, source, when = self.campaign, self.source, wave.when

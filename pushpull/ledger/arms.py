@@ -1,16 +1,18 @@
 """Who is on which side of an experiment: sticky, hashed, computed in SQL.
 
-Holdouts and variants are functions of the learner's stored draw and a salt. Nothing is kept that could drift.
+Holdouts and the variants of a split are functions of the learner's stored draw and a salt. Nothing is kept that could
+drift.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import BigInteger, ColumnElement, String, case, literal
+from sqlalchemy import BigInteger, ColumnElement, String, case, literal, select
 
-from pushpull.learners.tables import learner
-from pushpull.ledger.specs import WaveSpec
+from pushpull.learners.tables import learner, profile_fact
+from pushpull.learners.vocabulary import Barrier, FactKind, FactSource
+from pushpull.ledger.specs import STANDARD_VARIANT, WaveSpec
 from pushpull.ledger.vocabulary import Arm, MessageClass
 
 #: A Mersenne prime: the field of the hash below.
@@ -50,7 +52,12 @@ def arm(spec: WaveSpec, *, global_holdout: float) -> ColumnElement[str]:
 
 
 def variant(spec: WaveSpec) -> ColumnElement[str | None]:
-    """The variant of the split, sticky per series and lot: a learner sees one and the same side every time."""
+    """The variant of the split, sticky per series and lot: a learner sees one and the same side every time.
+
+    Or, where a wave has words for barriers, the one that answers the learner's own (mission P2).
+    """
+    if spec.barrier_variants:
+        return _by_barrier(spec)
     if not spec.variants:
         return literal(None, String)
     total = sum(weight for _, weight in spec.variants)
@@ -62,3 +69,22 @@ def variant(spec: WaveSpec) -> ColumnElement[str | None]:
         whens.append((bucket < upto, literal(name)))
     last: ColumnElement[str | None] = literal(spec.variants[-1][0], String)
     return case(*whens, else_=last) if whens else last
+
+
+def _by_barrier(spec: WaveSpec) -> ColumnElement[str | None]:
+    """The variant named after the learner's barrier.
+
+    What they declared goes before what others say, and that before what was learned. It is looked up by the key of the
+    facts, so that a narrow wave reads those of its own learners alone.
+    """
+    rank = case({source.value: place for place, source in enumerate(FactSource)}, value=profile_fact.c.source)
+    theirs = (
+        select(profile_fact.c.value)
+        .where(profile_fact.c.learner_id == learner.c.id, profile_fact.c.kind == FactKind.BARRIER.value)
+        .order_by(rank, profile_fact.c.value)
+        .limit(1)
+        .correlate(learner)
+        .scalar_subquery()
+    )
+    answered = {each.value: each.variant for each in Barrier if each.variant in spec.barrier_variants}
+    return case(answered, value=theirs, else_=STANDARD_VARIANT)

@@ -45,10 +45,15 @@ def _flag(blocked: FromClause, name: str, channel: Channel) -> ColumnElement[boo
 def usable_channel(spec: WaveSpec, blocked: FromClause) -> ColumnElement[str | None]:
     """The first of the wave's channels that may be used; null when there is none.
 
+    Where the wave says so, the one over which the learner responds comes first (mission R6).
+
     Args:
         blocked: :func:`pushpull.learners.consent.blocked_channels`, outer-joined.
     """
-    ways = ((usable(channel, blocked, spec), literal(channel.value)) for channel in spec.channels)
+    can = {channel: usable(channel, blocked, spec) for channel in spec.channels}
+    own = spec.channels[1:] if spec.prefer_learner_channel else ()  # the first comes first as it is
+    ways = [(and_(learner.c.preferred_channel == each.value, can[each]), literal(each.value)) for each in own]
+    ways += [(can[each], literal(each.value)) for each in spec.channels]
     return case(*ways, else_=null())
 
 

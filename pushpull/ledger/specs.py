@@ -12,11 +12,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pushpull.learners.segments import Segment
-from pushpull.learners.vocabulary import Channel
+from pushpull.learners.vocabulary import Barrier, Channel
 from pushpull.ledger.vocabulary import MessageClass, Touch
 
 #: The stage of daily nudges and of reminders at a cue: a learner gets at most one message of it on a local day.
 HABIT_STAGE: Final = "habit"
+#: The variant that is the message as written.
+STANDARD_VARIANT: Final = "standard"
 #: The stage that asks a few learners to vouch for the campaign.
 CHAMPIONS_STAGE: Final = "champions"
 #: A reminder at a cue is worth nothing once the cue is over.
@@ -93,8 +95,12 @@ class WaveSpec(BaseModel):
         hour: the local hour, 0 to 23, moved into ``window`` when outside.
         prefer_learner_hour: use the learner's own preferred hour where it is known.
         channels: in order of preference; the first usable one is taken.
+        prefer_learner_channel: take the learner's own preferred channel first, where it is one of these and usable.
         languages: in which the message exists; the first is the last resort.
         variants: names and weights of the split; empty means one variant.
+        barrier_variants: variants that answer a barrier to learning, by the names of
+            :attr:`pushpull.learners.vocabulary.Barrier.variant`; who has none of these gets the message as written. No
+            split then.
         lot: what the split is drawn by besides the series: an experiment's key; empty: the series alone.
         holdout: share of learners, 0 to 0.5, who get nothing of this campaign.
         due_offset: working days from the learner's own due date (negative: before); only those whose day is ``on``.
@@ -138,10 +144,12 @@ class WaveSpec(BaseModel):
     on: date
     hour: int = Field(9, ge=0, le=23)
     prefer_learner_hour: bool = False
+    prefer_learner_channel: bool = False
     timezone: str = "UTC"
     channels: tuple[Channel, ...] = Field(min_length=1)
     languages: tuple[str, ...] = Field(min_length=1)
     variants: tuple[tuple[str, int], ...] = ()
+    barrier_variants: tuple[str, ...] = ()
     lot: str = ""
     holdout: float = Field(0.0, ge=0, le=0.5)
     due_offset: int | None = None
@@ -185,6 +193,22 @@ class WaveSpec(BaseModel):
         if self.champions and self.message_class is MessageClass.MANDATORY:
             raise ValueError("nobody is obliged to vouch: champions are invited by no mandatory campaign")
         return self
+
+    @model_validator(mode="after")
+    def _barriers_or_a_split(self) -> WaveSpec:
+        if self.variants and self.barrier_variants:
+            raise ValueError("variants are chosen by a split or by the learner's barrier, not by both")
+        unknown = set(self.barrier_variants) - {each.variant for each in Barrier}
+        if unknown:
+            raise ValueError(f"no barrier is called {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """Every variant that a learner may get; none where there is one message for all."""
+        if self.barrier_variants:
+            return (STANDARD_VARIANT, *self.barrier_variants)
+        return tuple(name for name, _ in self.variants)
 
     @property
     def is_habit(self) -> bool:

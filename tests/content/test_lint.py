@@ -73,13 +73,13 @@ def test_the_line_of_a_finding_is_the_line_of_the_words(edit: Edit, copied: Path
 def test_a_message_must_be_there_in_all_languages_and_variants(edit: Edit, copied: Path) -> None:
     (copied / MESSAGES / "resume" / "fr.yaml").unlink()
     edit(
-        f"{MESSAGES}/return-small/en.yaml",
+        f"{MESSAGES}/return-choice/en.yaml",
         "call_to_action:",
         "variants: {short: {subject: Two minutes}}\ncall_to_action:",
     )
     rules = {(finding.rule, finding.file.parent.name) for finding in lint_content(copied)}
     assert ("missing-language", "resume") in rules
-    assert ("missing-variant", "return-small") in rules
+    assert ("missing-variant", "return-choice") in rules
 
 
 def test_another_brands_name_is_not_ours(copied: Path, edit: Edit) -> None:

@@ -164,7 +164,9 @@ def count_rows(connection: Connection, about: Subject) -> Counts:
         if each.state == DeliveryState.SKIPPED:
             not_sent[each.reason] = not_sent.get(each.reason, 0) + each.people
         elif each.state in _WAITING:
-            kind = (each.channel, each.language or "", each.variant or "")
+            # How many have which barrier is nobody's business: their words are counted as one.
+            variant = "" if about.spec.barrier_variants else each.variant or ""
+            kind = (each.channel, each.language or "", variant)
             planned[kind] = planned.get(kind, 0) + each.people
         else:
             on_their_way += each.people

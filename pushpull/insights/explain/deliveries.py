@@ -55,14 +55,14 @@ def delivery_entry(dossier: Dossier, wave: PlannedWave, told: Told, *, as_of: da
             title=f"{name}: not sent, decided {when}",
             details=(because(reason, wave.spec), *again),
             wave=told.wave,
-            data={**_data(told), "decided": "sending" if told.settled_at else "planning"},
+            data={**_data(wave, told), "decided": "sending" if told.settled_at else "planning"},
         )
     if (state in ACCEPTED_STATES or state in _IN_FLIGHT) and sent_at is not None and sent_at <= as_of:
         kind = EntryKind.SENT if state in ACCEPTED_STATES else EntryKind.FAILED
-        details = (*_form(told), *_tries(dossier, told), *_recommended(dossier, told))
+        details = (*_form(dossier, wave, told), *_tries(dossier, told), *_recommended(dossier, told))
         why = (REASON_SENTENCES[Reason(told.reason)],) if told.reason and kind is EntryKind.FAILED else ()
         title = f"{name}: {STATE_WORDS[state]}"
-        return Entry(sent_at, kind, title, (*details, *why, *again), told.wave, _data(told))
+        return Entry(sent_at, kind, title, (*details, *why, *again), told.wave, _data(wave, told))
     return _waiting(dossier, wave, told, name=name, again=again)
 
 
@@ -76,16 +76,23 @@ def _waiting(dossier: Dossier, wave: PlannedWave, told: Told, *, name: str, agai
     if is_open and (stopped := dossier.paused.get(told.channel or "")):
         why = (*why, f"The channel is paused: {stopped}")
     title = f"{name}: {STATE_WORDS[DeliveryState(told.state)] if is_open else 'planned'}"
-    details = (*_form(told), *_tries(dossier, told), *_recommended(dossier, told), *why, *again)
-    return Entry(told.due_at or wave.planned_as_of, EntryKind.WAITING, title, details, told.wave, _data(told))
+    details = (*_form(dossier, wave, told), *_tries(dossier, told), *_recommended(dossier, told), *why, *again)
+    return Entry(told.due_at or wave.planned_as_of, EntryKind.WAITING, title, details, told.wave, _data(wave, told))
 
 
-def _form(told: Told) -> tuple[str, ...]:
+def _form(dossier: Dossier, wave: PlannedWave, told: Told) -> tuple[str, ...]:
     if told.channel is None:
         return ()
     language = _LANGUAGES.get(told.language or "", told.language or "an unknown language")
-    variant = f", variant “{told.variant}”" if told.variant else ""
-    return (f"By {_CHANNELS.get(told.channel, told.channel)}, in {language}{variant}.",)
+    # Which words answer a barrier is for the learner's own eyes.
+    variant = f", variant “{told.variant}”" if told.variant and not wave.spec.barrier_variants else ""
+    said = [f"By {_CHANNELS.get(told.channel, told.channel)}, in {language}{variant}."]
+    spec, person = wave.spec, dossier.learner
+    if spec.prefer_learner_channel and told.channel == person.preferred_channel:
+        said.append("The channel is the one of the learner's profile.")
+    if spec.prefer_learner_hour and person.preferred_hour is not None:
+        said.append(f"The hour of the learner's profile is {person.preferred_hour}:00.")
+    return tuple(said)
 
 
 def _tries(dossier: Dossier, told: Told) -> tuple[str, ...]:
@@ -109,13 +116,13 @@ def _recommended(dossier: Dossier, told: Told) -> tuple[str, ...]:
     )
 
 
-def _data(told: Told) -> dict[str, Any]:
+def _data(wave: PlannedWave, told: Told) -> dict[str, Any]:
     return {
         "state": told.state,
         "reason": told.reason,
         "arm": told.arm,
         "channel": told.channel,
-        "variant": told.variant,
+        "variant": None if wave.spec.barrier_variants else told.variant,
         "language": told.language,
         "rotation": told.rotation,
         "attempts": told.tries,

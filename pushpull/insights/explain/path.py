@@ -291,6 +291,6 @@ def _as_if_planned(connection: Connection, dossier: Dossier, terms: Terms, *, ru
         details = (because(row.reason, spec),)
         data = {"reason": row.reason}
         return Entry(row.due_at, EntryKind.UPCOMING, f"{spec.key}: would not be sent", details, spec.key, data)
-    data = {"channel": row.channel, "variant": row.variant, "language": row.language}
+    data = {"channel": row.channel, "variant": None if spec.barrier_variants else row.variant, "language": row.language}
     title = f"{spec.key}: would be sent by {row.channel}, in {row.language}, as things stand"
     return Entry(row.due_at, EntryKind.UPCOMING, title, (), spec.key, data)
