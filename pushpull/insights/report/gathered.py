@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from pushpull.catalogue.audit import Audit
 from pushpull.insights.dropoff import DropOff
 from pushpull.insights.engagement import EngagementPaths
+from pushpull.insights.forecast.comparing import Comparison
+from pushpull.insights.funnel import Step
 from pushpull.insights.pull import PullWeek
 from pushpull.insights.report.chart_catalogue import Spread
+from pushpull.insights.report.chart_forecast import Expected
 from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate, share_of
+from pushpull.insights.report.printed import ENGAGEMENT
 
 #: A curve through fewer items than this is a list.
 _FEWEST_ITEMS = 5
@@ -72,6 +76,23 @@ def paths_of(found: EngagementPaths, gate: Gate) -> list[Path] | str:
             f"{found.landmark_days}, and too few have been for so long."
         )
     return paths
+
+
+def forecast_of(found: Comparison | None, gate: Gate) -> list[Expected] | str:
+    """The last forecast before the launch against what happened: all messages, and the steps of the funnel."""
+    if found is None:
+        return "No forecast was made before the launch."
+    if not found.is_over:
+        return "The campaign is not over: its funnel cannot be compared with the forecast yet."
+    rows = []
+    for each in (found.sends, *found.steps):
+        is_step = each.what in set(Step)
+        pass_ = gate.engagement if is_step and Step(each.what) in ENGAGEMENT else gate.people
+        cell = "audience" if each.what == "audience" else f"funnel|{each.what}" if is_step else "messages"
+        name = each.what.replace("_", " ").capitalize()
+        expected = each.expected
+        rows.append(Expected(name, expected.median, expected.low, expected.high, pass_(each.happened, cell)))
+    return rows
 
 
 def weeks_of(found: Sequence[PullWeek], gate: Gate) -> list[Week] | str:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from pushpull.insights.dropoff import drop_off
 from pushpull.insights.engagement import engagement_paths
+from pushpull.insights.forecast.comparing import Comparison, compare
+from pushpull.insights.forecast.storing import NoForecastError, latest
 from pushpull.insights.pull import pull_weeks
 from pushpull.insights.report.chart_catalogue import Spread
 from pushpull.insights.report.chart_forecast import Expected
@@ -17,7 +19,8 @@ from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate
-from pushpull.insights.report.gathered import paths_of, sections_of, weeks_of
+from pushpull.insights.report.gathered import forecast_of, paths_of, sections_of, weeks_of
+from pushpull.ledger.tables import campaign
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,16 @@ def looks_of(connection: Connection, campaign_key: str, *, as_of: datetime, gate
         sections=sections_of(drop_off(connection, campaign_key, as_of=as_of), gate),
         paths=paths_of(engagement_paths(connection, campaign_key, as_of=as_of), gate),
         weeks=weeks_of(pull_weeks(connection, campaign_key, as_of=as_of), gate),
-        forecast="No forecast was made before the launch.",
+        forecast=forecast_of(_compared(connection, campaign_key, as_of=as_of), gate),
         spread="Nobody has looked for it yet.",
     )
+
+
+def _compared(connection: Connection, campaign_key: str, *, as_of: datetime) -> Comparison | None:
+    """The last forecast that was made before the campaign began, against what happened; None: there is none."""
+    starts_at = connection.scalar(select(campaign.c.starts_at).where(campaign.c.key == campaign_key))
+    try:
+        made = latest(connection, campaign_key, as_of=min(as_of, starts_at or as_of))
+    except NoForecastError:
+        return None
+    return compare(connection, made.forecast, as_of=as_of)
