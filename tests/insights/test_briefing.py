@@ -297,8 +297,8 @@ No price is set for Teams: PUSHPULL_COST_TEAMS.
 ## What effect it can show
 
 With 11 treated and 4 held out, no effect can be shown (assuming that 50 % complete without messages, the worst case, \
-as no holdout of an earlier campaign has been seen). For 5 points to show, address about 4,000 people at this share, now \
-or over the weeks.
+as no holdout of an earlier campaign has been seen). For 5 points to show, address about 4,000 people at this share, \
+now or over the weeks.
 
 ## Who else writes to them within 3 days
 
@@ -455,3 +455,26 @@ def test_what_was_never_planned_has_no_briefing(engine: Engine, wave: int) -> No
         connection.execute(update(waves).where(waves.c.id == wave).values(planned_at=None))
     with pytest.raises(NotPlannedError):
         brief(engine, wave, GIVEN, as_of=DAWN)
+
+
+def test_what_is_tried_is_said_with_what_it_takes_to_see_it(engine: Engine) -> None:
+    tried = {
+        "key": "question",
+        "hypothesis": "A question is opened\nmore.",
+        "wave": "launch.hello",
+        "metric": "clicked",
+        "variants": ["standard", "question"],
+        "decides_after": {"weeks": 4},
+    }
+    with writing(engine) as connection:
+        a_campaign(connection)
+        connection.execute(update(campaign).values(definition={"experiments": [tried]}))
+        learners(connection, 100)
+    wave_id = planned(engine, a_wave(variants=(("standard", 1), ("question", 1)), lot="question"))
+    briefing = brief(engine, wave_id, GIVEN, as_of=DAWN)
+    assert briefing.tried is not None
+    said = _read(briefing)
+    assert "## What is tried\n\nA question is opened more. (question: clicked within 7 days" in said
+    sizes = [sum(each.count for each in briefing.counts.planned if each.variant == name) for name in tried["variants"]]
+    assert f"{sizes[0]} get *standard*, {sizes[1]} get *question*." in said
+    assert "2.0 points are what would matter: that takes about 19,622 people" in said

@@ -1,6 +1,7 @@
 """The briefing: what a person should know before a wave is sent (mission X3).
 
-`counts` asks the ledger, `queue` and `cost` reckon, `assembly` puts it together, `text` says it.
+`counts` asks the ledger, `queue` and `cost` reckon, `assembly` puts it together, `text` and `learned`
+say it.
 """
 
 from pushpull.insights.briefing.assembly import Briefing, Circumstances, brief, count_wave

@@ -24,6 +24,7 @@ from pushpull.insights.briefing.counts import (
     writing_to_them,
 )
 from pushpull.insights.briefing.queue import BusiestHour, Course, busiest_hour, course
+from pushpull.insights.experiments.plan import ExperimentPlan, experiments_of
 from pushpull.insights.uplift.power import Power, explained_before, power
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.budget import OrganisationCaps
@@ -71,6 +72,7 @@ class Briefing:
             of the baseline; None: never seen.
         writing: how many of these people other waves of some days write to, by campaign.
         capped: how many will have used up their attention budget.
+        tried: the experiment on its variants; None: there is none.
         failed: the parts that could not be found out, with the type of what went wrong.
     """
 
@@ -85,6 +87,7 @@ class Briefing:
     explained: float | None
     writing: Mapping[str, int] | None
     capped: int | None
+    tried: ExperimentPlan | None
     failed: Mapping[str, str]
 
     @property
@@ -178,6 +181,7 @@ def brief(
         explained=explained,
         writing=part("others", lambda connection: writing_to_them(connection, about)),
         capped=part("budget", lambda connection: at_their_cap(connection, about, given.caps.binding(about.spec))),
+        tried=part("tried", lambda connection: _tried(connection, about)),
         failed=failed,
     )
 
@@ -191,6 +195,11 @@ def count_wave(engine: Engine, wave_id: int) -> tuple[Subject, Counts]:
     with reading(engine) as connection:
         about = subject_of(connection, wave_id)
         return about, count_rows(connection, about)
+
+
+def _tried(connection: Connection, about: Subject) -> ExperimentPlan | None:
+    key = about.spec.lot.partition("@")[0]
+    return next((each for each in experiments_of(connection, about.campaign_id) if each.key == key), None)
 
 
 def _courses(

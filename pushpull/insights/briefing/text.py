@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pushpull.insights.briefing.assembly import Briefing
 from pushpull.insights.briefing.counts import AROUND_DAYS
+from pushpull.insights.briefing.learned import effect_in_words, trial_in_words
 from pushpull.insights.reasons import REASON_LABELS
-from pushpull.insights.uplift.power import AIM, Power
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.vocabulary import Reason
 
@@ -22,6 +22,7 @@ _PARTS = {
     "cost": "what it costs",
     "baseline": "what share completes without messages",
     "before": "what activity before the start explains",
+    "tried": "what is tried on it",
     "others": "who else writes to these people",
     "budget": "whose attention budget is used up",
 }
@@ -76,7 +77,8 @@ def as_markdown(briefing: Briefing, remarks: Sequence[Remark], samples: Sequence
         _who_not(briefing),
         _when(briefing),
         _cost(briefing),
-        _effect(briefing),
+        effect_in_words(briefing),
+        trial_in_words(briefing),
         _others(briefing),
         _checks(remarks),
         _samples(samples, shown=shown),
@@ -168,49 +170,6 @@ def _cost(briefing: Briefing) -> str:
     if unpriced:
         parts.append(" ".join(unpriced))
     return "\n\n".join(parts)
-
-
-def _effect(briefing: Briefing) -> str:
-    counts = briefing.counts
-    if briefing.about.rotation:
-        return ""  # whom it is for was chosen by what happened: nothing is compared
-    title = "## What effect it can show\n\n"
-    if not counts.held_out:
-        return f"{title}No holdout: the effect cannot be measured."
-    sides = f"{counts.treated:,} treated and {counts.held_out:,} held out"
-    if briefing.baseline is not None:
-        seen = briefing.baseline
-        where = f"the {seen.people:,} held out of {seen.campaign_key}"
-        assumed = f"{100 * seen.share:.0f} % complete without messages, as seen in {where}"
-    else:
-        assumed = "50 % complete without messages, the worst case, as no holdout of an earlier campaign has been seen"
-    power, share = briefing.power, 100 * counts.held_out / counts.audience
-    if power.detectable is None or power.plain is None:
-        said = f"With {sides}, no effect can be shown (assuming that {assumed})."
-        return f"{title}{said} {_needed(power, share)}"
-    said = (
-        f"With {sides}, a rise in completion of **{100 * power.detectable:.1f} percentage points** or more will "
-        f"show, in four cases of five (5 % level, two-sided; assuming that {assumed})."
-    )
-    if briefing.explained and briefing.baseline is not None:
-        said += (
-            f" What people did before the start is taken out: it explained {100 * briefing.explained:.0f} % of the "
-            f"differences in {briefing.baseline.campaign_key}; without it, {100 * power.plain:.1f} points would show."
-        )
-    return f"{title}{said} {_needed(power, share)}".rstrip()
-
-
-def _needed(power: Power, share: float) -> str:
-    """What it takes for five points to show; nothing where they do."""
-    if power.is_enough:
-        return ""
-    aim = f"{100 * AIM:.0f} points"
-    ways = []
-    if power.holdout_needed is not None:
-        ways.append(f"hold out {100 * power.holdout_needed:.0f} % instead of {share:.0f} %")
-    if power.people_needed is not None:
-        ways.append(f"address about {power.people_needed:,} people at this share, now or over the weeks")
-    return f"For {aim} to show, {' or '.join(ways)}." if ways else f"{aim} cannot be shown at all."
 
 
 def _others(briefing: Briefing) -> str:

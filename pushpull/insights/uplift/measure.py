@@ -181,7 +181,7 @@ def uplift_of_all(connection: Connection, *, since: datetime, as_of: datetime) -
     """
     ids = tuple(connection.scalars(select(campaign.c.id).where(campaign.c.message_class != "mandatory")))
     held_out = frozenset({Arm.GLOBAL_HOLDOUT})
-    question = Question(ids, (), since, as_of, held_out, leaves_out_the_done=False)
+    question = Question(ids, None, since, as_of, held_out, leaves_out_the_done=False)
     found = people(connection, question)
     return Uplift("", as_of, since, None, compare(found, is_final=False), 0)
 

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
 
 from pushpull.db import UtcDateTime
+from pushpull.insights.uplift.assigning import assigning_waves
 from pushpull.learners.lifecycle.events import utc_day
 from pushpull.learners.lists import in_ids
-from pushpull.learners.segments import EVERYONE, Segment
 from pushpull.learners.tables import activity, lifecycle_event, progress
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS
 from pushpull.learners.vocabulary import LifecycleKind
-from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.tables import delivery, wave
 from pushpull.ledger.vocabulary import Arm
 
@@ -54,7 +53,7 @@ class Question:
 
     Args:
         campaign_ids: whose waves assign people.
-        item_ids: on which it counts what they do; empty: on all there are.
+        item_ids: on which it counts what they do; None: on all there are.
         starts_at: from when on (UTC, included).
         until: to when (UTC, included).
         held_out: the arms that count as held out.
@@ -62,7 +61,7 @@ class Question:
     """
 
     campaign_ids: tuple[int, ...]
-    item_ids: tuple[int, ...]
+    item_ids: tuple[int, ...] | None
     starts_at: datetime
     until: datetime
     held_out: frozenset[Arm]
@@ -161,50 +160,6 @@ def _assigned(connection: Connection, question: Question) -> Subquery:
     return select(first.c.learner_id, first.c.is_held_out).where(first.c.number == 1).subquery("assigned")
 
 
-def assigning_waves(connection: Connection, campaign_ids: Sequence[int], *, until: datetime) -> list[int]:
-    """The waves by which a learner counts as assigned.
-
-    A wave that picks people by what they did, such as a reminder after silence, finds others among the treated than
-    among those held out, because the treated were written to before: counting people from it would compare unlike with
-    unlike. So these count: the waves of a campaign's first day, before anybody was written to, and later ones that look
-    at nothing but who somebody is.
-    """
-    found = connection.execute(
-        select(wave.c.id, wave.c.campaign_id, wave.c.on_day, wave.c.spec)
-        .where(wave.c.campaign_id.in_(campaign_ids), wave.c.planned_at.is_not(None), wave.c.planned_as_of <= until)
-        .order_by(wave.c.planned_as_of, wave.c.id)
-    ).all()
-    first_day: dict[int, Any] = {}
-    for each in found:
-        first_day.setdefault(each.campaign_id, each.on_day)
-    return [each.id for each in found if each.on_day == first_day[each.campaign_id] or _is_blind(each.spec)]
-
-
-def _is_blind(stored: Mapping[str, Any]) -> bool:
-    """Whether a wave looks at nothing that a message may have changed."""
-    if not stored:
-        return True
-    spec = WaveSpec.model_validate(stored)
-    chooses = (spec.due_offset is not None, spec.inactive_days, spec.inactive_rhythm, spec.once_per_absence)
-    if any(chooses) or spec.is_habit or spec.champions:
-        return False
-    return all(_asks_who_they_are(part) for part in (spec.audience, spec.target or EVERYONE))
-
-
-def _asks_who_they_are(segment: Segment) -> bool:
-    """Whether a segment asks for the learner's own fields and tags alone."""
-
-    def is_about_fields(node: Any) -> bool:
-        if not isinstance(node, Mapping):
-            return False
-        parts = [*node.get("all", ()), *node.get("any", ()), *([node["not"]] if "not" in node else [])]
-        if parts:
-            return all(is_about_fields(part) for part in parts)
-        return bool({"everyone", "field", "tag", "tags"} & set(node))
-
-    return is_about_fields(segment.model_dump(mode="json", by_alias=True, exclude_none=True))
-
-
 def _done_before(connection: Connection, question: Question, assigned: Subquery) -> set[int]:
     return set(
         connection.scalars(
@@ -264,7 +219,7 @@ def _since(rows: Any, place: Mapping[int, int], looks: Sequence[datetime]) -> Nu
 
 
 def _on_items(column: ColumnElement[int], question: Question) -> ColumnElement[bool]:
-    return in_ids(column, question.item_ids) if question.item_ids else column.is_not(None)
+    return column.is_not(None) if question.item_ids is None else in_ids(column, question.item_ids)
 
 
 def _learned(question: Question) -> ColumnElement[bool]:
