@@ -177,10 +177,10 @@ def play_all(
     """Play runs side by side, in the order they were given.
 
     Args:
-        processes: 0: one per core; 1: in this one.
+        processes: 0: one per core; 1: in this one, unless that is busy with a flow run, whose steps these are not.
     """
     wanted = min(len(plays), processes or min(os.cpu_count() or 1, _MOST_PROCESSES))
-    if wanted <= 1:
+    if wanted <= 1 and not _is_in_a_loop():
         figures = []
         for play in plays:
             figures.append(play_run(play))
@@ -195,6 +195,14 @@ def play_all(
             done += len(over)
             on_run(done, len(plays))
         return [each.result() for each, _ in sorted(running.items(), key=lambda one: one[1])]
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def play_run(play: Play) -> RunFigures:
