@@ -16,6 +16,7 @@ from typing import Any
 from flows.champions import champions
 from flows.dispatch import dispatch
 from flows.habit import habit
+from flows.insights import insights
 from flows.launch import launch
 from flows.onboarding import onboarding
 from flows.recommendations import recommendations
@@ -30,6 +31,8 @@ from tasks.installation import Installation
 STAGES = (launch, onboarding, recommendations, reengagement, habit, champions)
 #: When the stages look for the waves of their day, local in the campaign's zone; as in prefect.yaml.
 _MORNING = time(5, 5)
+#: Monday: the intensity of a week is decided as it begins. Deployed, insights look every morning.
+_LOOKS_ON = 0
 #: Learners answer at least this often between two dispatches.
 _ANSWERS_EVERY = timedelta(hours=6)
 
@@ -78,6 +81,8 @@ class Rehearsal:
         await self._run(sync)
         with writing(self.here.engine) as connection:
             self.answers += self.learners.choose(connection, at=begins)
+        if day.weekday() == _LOOKS_ON and day > self.here.campaign(self.campaign_key).start:
+            await self._run(insights, thorough=False)  # models take their time, and change nothing that is sent
         for stage in STAGES:
             await self._run(stage, campaign=self.campaign_key)
         # Cues may come before the campaign's own day begins: as deployed, these are planned on the day before.

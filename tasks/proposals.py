@@ -13,11 +13,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from content.campaign import campaign_spec
-from content.campaign.changing import CannotChangeError, Draft, FileChangedError, ReadOnlyError, draft, write
+from content.campaign.changing import CannotChangeError, FileChangedError, ReadOnlyError, draft, file_hash, write
 from content.source import ContentError
-from pushpull.db import writing
+from pushpull.db import reading, writing
 from pushpull.insights.loop import Chain, Change, Proposal, ProposalState, chain_to, proposals
-from pushpull.insights.loop.proposals import ask_again, get, note_applied, note_outdated, propose
+from pushpull.insights.loop.proposals import ask_again, get, note_applied, note_outdated, propose, waiting_of
 from pushpull.insights.loop.proposals import decide as keep_decision
 from pushpull.ledger.campaigns import register
 from pushpull.ledger.provider_objects import ledger_name
@@ -54,6 +54,11 @@ def propose_change(campaign_key: str, insight_id: int, change: Change, as_of: da
     """
     here = installation()
     try:
+        now_it_is = file_hash(campaign_key, here.settings.content_dir)
+        with reading(here.engine) as connection:
+            waiting = waiting_of(connection, insight_id)
+        if waiting is not None and (waiting.change, waiting.base_hash) == (change, now_it_is):
+            return waiting.id
         made = draft(campaign_key, change, here.settings.content_dir)
     except (CannotChangeError, ContentError) as error:
         log.warning("no proposal for insight %d", insight_id, extra={"error": type(error).__name__})
@@ -181,7 +186,9 @@ def publish_question(chain: Chain) -> str:
 
 def _made_anew(connection: Connection, waiting: Proposal, as_of: datetime) -> None:
     try:
-        made: Draft = draft(waiting.campaign_key, waiting.change, installation().settings.content_dir)
+        if file_hash(waiting.campaign_key, installation().settings.content_dir) == waiting.base_hash:
+            return
+        made = draft(waiting.campaign_key, waiting.change, installation().settings.content_dir)
     except CannotChangeError as error:
         note_outdated(connection, waiting, why=str(error), at=as_of)
         return

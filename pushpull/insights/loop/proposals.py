@@ -135,6 +135,14 @@ def get(connection: Connection, proposal_id: int, *, lock: bool = False) -> Prop
     return _as_proposal(row)
 
 
+def waiting_of(connection: Connection, insight_id: int) -> Proposal | None:
+    """The proposal of an insight that waits for a person; None where none does."""
+    row = connection.execute(
+        _select().where(proposal.c.insight_id == insight_id, proposal.c.state == ProposalState.PROPOSED.value)
+    ).one_or_none()
+    return None if row is None else _as_proposal(row)
+
+
 def proposals(
     connection: Connection, *, campaign_key: str = "", state: ProposalState | None = None
 ) -> tuple[Proposal, ...]:
