@@ -44,9 +44,10 @@ def paths(
 
 
 def _tell_signals(found: EngagementPaths) -> None:
+    people, recent, gone = (_people(each) for each in (found.people, found.left_out.too_recent, found.left_out.gone))
     tell(
-        f"{found.people} people, followed for {found.follow_up_days} days from day {found.landmark_days} on; left out: "
-        f"{found.left_out.too_recent} reached too recently, {found.left_out.gone} gone or done by then."
+        f"{people} followed for {found.follow_up_days} days from day {found.landmark_days} on; "
+        f"left out: {recent} reached too recently, {gone} gone or done by then."
     )
     table = Table("early sign", "with", "without", "more active days (correlation)", "alike before", "times", "said")
     for each in found.signals:
@@ -96,6 +97,10 @@ def _tell_responses(works: WhatWorks) -> None:
             tell(f"{split.series}: “{arm.variant}” for everybody would be answered by {arm.value:.1%}{span}")
     for each in works.not_identified:
         tell(each)
+
+
+def _people(count: int | None) -> str:
+    return "a few people" if count is None else f"{count} people"
 
 
 def _days(difference: float | None, interval: Interval | None) -> str:

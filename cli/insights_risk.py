@@ -48,8 +48,8 @@ def _tell_trials(found: Risk) -> None:
         areas, rule, model = each.areas, each.rule, each.model
         table.add_row(
             str(each.day),
-            str(each.people),
-            str(each.failed),
+            "–" if each.people is None else str(each.people),
+            "–" if each.failed is None else str(each.failed),
             f"{areas.first:.2f}" if areas else "–",
             f"{areas.second:.2f}" if areas else "–",
             f"{rule.error:.3f}" if rule else "–",

@@ -14,12 +14,13 @@ def test_risk_is_told_by_day_and_band_and_names_nobody(pushpull: Command, ledger
 
     rng = np.random.default_rng(4)
     with writing(ledger) as connection:
-        a_course(connection, "past", people=80, start=0, weeks=4, rng=rng)
+        a_course(connection, "past", people=75, start=0, weeks=4, rng=rng)
+        a_course(connection, "other", people=75, start=1, weeks=4, rng=rng)
         a_course(connection, "now", people=30, start=40, weeks=4, rng=rng)
     told = pushpull("insights", "risk", "now", "--as-of", "2026-03-10T12:00+00:00")
     assert told.code == 0, told.err
     assert "AUC rule" in told.out
-    assert "held-out learners of one course" in told.out
+    assert "held-out courses" in told.out
     assert "risk on day 17" in told.out
     assert "now-3" not in told.out
     as_json = pushpull("insights", "risk", "now", "--as-of", "2026-03-10T12:00+00:00", "--json")

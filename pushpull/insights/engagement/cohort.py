@@ -68,11 +68,11 @@ class LeftOut:
 
     Args:
         too_recent: their days are not over.
-        gone: had completed, withdrawn or left the company at their landmark.
+        gone: had completed, withdrawn or left the company at their landmark. None: so few that it is not told.
     """
 
-    too_recent: int
-    gone: int
+    too_recent: int | None
+    gone: int | None
 
 
 def followed(connection: Connection, campaign_id: int, *, as_of: datetime) -> tuple[Followed, LeftOut]:

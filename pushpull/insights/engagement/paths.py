@@ -89,8 +89,8 @@ class EngagementPaths:
     """What goes with later engagement in a campaign: a correlation.
 
     Args:
-        people: who was followed.
-        left_out: whom the campaign reached and nothing is told of.
+        people: who was followed; None where it is fewer than five.
+        left_out: whom the campaign reached and nothing is told of, by why; None too where there are fewer than five.
         signals: those that surely go with the most engagement first.
         paths: those that are commonest among the most engaged first; paths of fewer than five are left out.
         kind: always :data:`KIND`.
@@ -98,7 +98,7 @@ class EngagementPaths:
 
     campaign_key: str
     as_of: datetime
-    people: int
+    people: int | None
     left_out: LeftOut
     signals: tuple[SignalLift, ...]
     paths: tuple[PathCount, ...]
@@ -120,8 +120,8 @@ def engagement_paths(connection: Connection, campaign_key: str, *, as_of: dateti
     return EngagementPaths(
         campaign_key=campaign_key,
         as_of=as_of,
-        people=cohort.people,
-        left_out=left_out,
+        people=_unless_few(cohort.people),
+        left_out=LeftOut(_unless_few(left_out.too_recent), _unless_few(left_out.gone)),
         signals=lifts(cohort),
         paths=paths_of(cohort),
     )
@@ -162,6 +162,11 @@ def paths_of(cohort: Followed) -> tuple[PathCount, ...]:
         assert interval is not None
         found.append(PathCount(path, first, second, interval))
     return tuple(sorted(found, key=lambda each: (-each.engaged.count, -each.difference, each.steps)))
+
+
+def _unless_few(people: int | None) -> int | None:
+    """That nobody is somewhere tells of nobody; one to four people are not told of."""
+    return people if people is None or people == 0 or people >= FEWEST else None
 
 
 def _lift(cohort: Followed, signal: Signal) -> SignalLift:

@@ -1,7 +1,7 @@
 """Early signs of interest, and when each learner gave each of them first.
 
 A click is a person's: what scanners and link previews opened, or might have, is not counted. Of conversations with the
-bot only that there was a message is known, never what it said.
+bot only that there was an answer to a message of the campaign is known, within three days of it, never what it said.
 """
 
 from __future__ import annotations

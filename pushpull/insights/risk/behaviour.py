@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 RECENCY: Final = "days_since_last_activity"
 
 _WEEK: Final = 7
+#: What was done longer before the start counts as done on this day.
+_EARLIEST: Final = -28
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,8 @@ def features(behaviour: Behaviour, day: int) -> Features:
     people = behaviour.people
     known = behaviour.visit_day <= day
     who, days, counts = behaviour.visit_who[known], behaviour.visit_day[known], behaviour.visit_count[known]
-    first_day = int(min(0, behaviour.visit_day.min())) if len(behaviour.visit_day) else 0
+    days = np.maximum(days, _EARLIEST)
+    first_day = int(max(_EARLIEST, min(0, behaviour.visit_day.min()))) if len(behaviour.visit_day) else 0
     width = day - first_day + 1
     amount = np.zeros((people, max(width, 1)))
     np.add.at(amount, (who, days - first_day), counts)

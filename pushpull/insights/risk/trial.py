@@ -16,6 +16,7 @@ from pushpull.insights.risk.calibration import Calibration, calibration
 from pushpull.insights.risk.curves import Duel, duel
 from pushpull.insights.risk.judges import Judge, boosted_trees, recency_rule
 from pushpull.insights.risk.protected import refuse_protected
+from pushpull.insights.small_numbers import FEWEST
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +44,8 @@ class Trial:
 
     Args:
         day: the last day that was known.
-        people: who could still fail to finish then.
-        failed: how many of them did not.
+        people: who could still fail to finish then; None where those who did, or who did not, are fewer than five.
+        failed: how many of them did not; None with ``people``.
         areas: rule first, model second; None where too few are known.
         rule, model: how far their shares are off.
         used: who is believed.
@@ -52,8 +53,8 @@ class Trial:
     """
 
     day: int
-    people: int
-    failed: int
+    people: int | None
+    failed: int | None
     held_out: HeldOut
     areas: Duel | None
     rule: Calibration | None
@@ -94,11 +95,13 @@ def trial(
 
     refuse_protected(known.names)
     people, lost = len(failed), int(failed.sum())
+    is_few = min(lost, people - lost) < FEWEST
+    people_told, lost_told = (None, None) if is_few else (people, lost)
     several = len(np.unique(courses)) > 1
     held_out = HeldOut.COURSES if several else HeldOut.LEARNERS
     if min(lost, people - lost) < FEWEST_OF_A_KIND:
-        why = f"too few are known: {people - lost} finished, {lost} did not; a model needs {FEWEST_OF_A_KIND} of each"
-        return Trial(day, people, lost, held_out, None, None, None, Judge.RULE, why)
+        why = f"too few are known: a model needs {FEWEST_OF_A_KIND} who finished and as many who did not"
+        return Trial(day, people_told, lost_told, held_out, None, None, None, Judge.RULE, why)
     by_rule, by_model = np.zeros(people), np.zeros(people)
     times = np.zeros(people)
     for seen, rest in _cuts(failed, courses, several=several, seed=seed):
@@ -110,7 +113,7 @@ def trial(
     judged = times > 0
     if min(failed[judged].sum(), (~failed[judged]).sum()) < FEWEST_OF_A_KIND:
         why = "too few are known of other courses to learn from"
-        return Trial(day, people, lost, held_out, None, None, None, Judge.RULE, why)
+        return Trial(day, people_told, lost_told, held_out, None, None, None, Judge.RULE, why)
     happened = failed[judged]
     shares_of_rule, shares_of_model = by_rule[judged] / times[judged], by_model[judged] / times[judged]
     # The rule itself is how long somebody was away; its shares are made in each cut anew.
@@ -119,7 +122,7 @@ def trial(
     assert areas is not None
     of_rule, of_model = calibration(shares_of_rule, happened, by=away), calibration(shares_of_model, happened)
     used, why = _verdict(areas, of_model)
-    return Trial(day, people, lost, held_out, areas, of_rule, of_model, used, why)
+    return Trial(day, people_told, lost_told, held_out, areas, of_rule, of_model, used, why)
 
 
 def _cuts(
