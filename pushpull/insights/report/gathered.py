@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pushpull.catalogue.audit import Audit
 from pushpull.insights.dropoff import DropOff
 from pushpull.insights.engagement import EngagementPaths
 from pushpull.insights.forecast.comparing import Comparison
@@ -22,6 +22,9 @@ from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate, share_of
 from pushpull.insights.report.printed import ENGAGEMENT
+
+if TYPE_CHECKING:
+    from pushpull.catalogue.audit.findings import Utilisation  # its package needs numpy, which a web app need not have
 
 #: A curve through fewer items than this is a list.
 _FEWEST_ITEMS = 5
@@ -117,10 +120,10 @@ def weeks_of(found: Sequence[PullWeek], gate: Gate) -> list[Week] | str:
     return weeks
 
 
-def spread_of(found: Audit, gate: Gate) -> Spread | str:
+def spread_of(found: Utilisation, gate: Gate) -> Spread | str:
     """How use is spread over the catalogue: of items that enough people started, the others count as not started."""
     reach = sorted(
-        (gate.people(each.reach or 0, f"item|{each.item_key}|reach") or 0 for each in found.utilisation.usage),
+        (gate.people(each.reach or 0, f"item|{each.item_key}|reach") or 0 for each in found.usage),
     )
     total, items = sum(reach), len(reach)
     if items < _FEWEST_ITEMS or not total:

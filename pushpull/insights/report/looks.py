@@ -19,7 +19,7 @@ from pushpull.insights.report.chart_paths import Path
 from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate
-from pushpull.insights.report.gathered import forecast_of, paths_of, sections_of, weeks_of
+from pushpull.insights.report.gathered import forecast_of, paths_of, sections_of, spread_of, weeks_of
 from pushpull.ledger.tables import campaign
 
 
@@ -43,12 +43,15 @@ def looks_of(connection: Connection, campaign_key: str, *, as_of: datetime, gate
     Raises:
         UnknownCampaignError: there is no such campaign.
     """
+    from pushpull.catalogue.audit.facts import read_catalogue
+    from pushpull.catalogue.audit.use import utilisation  # it needs numpy, which only who writes a report must carry
+
     return Looks(
         sections=sections_of(drop_off(connection, campaign_key, as_of=as_of), gate),
         paths=paths_of(engagement_paths(connection, campaign_key, as_of=as_of), gate),
         weeks=weeks_of(pull_weeks(connection, campaign_key, as_of=as_of), gate),
         forecast=forecast_of(_compared(connection, campaign_key, as_of=as_of), gate),
-        spread="Nobody has looked for it yet.",
+        spread=spread_of(utilisation(read_catalogue(connection, as_of=as_of)), gate),
     )
 
 
