@@ -18,7 +18,8 @@ from starlette.responses import RedirectResponse, Response
 from pushpull.db import reading, writing
 from pushpull.insights.known import Known, doings_of, known_of
 from pushpull.insights.told import Became, Message, Picked, messages_of
-from pushpull.learners.vocabulary import FactKind
+from pushpull.learners.signature.rhythm import WEEKDAYS
+from pushpull.learners.vocabulary import Barrier, FactKind
 from pushpull.ledger.letters import ask, recipient_of
 from pushpull.ledger.vocabulary import LetterKind
 from web.choices import AREA
@@ -108,6 +109,23 @@ class Told:
                 return OWN_NAMES.get(value.partition("-")[0].lower(), value)
             case FactKind.FORMAT.value:
                 return self.phrases.locale.formats.get(value, value)
+            case _:
+                return self._learned(fact)
+
+    def _learned(self, fact: Known) -> str:
+        """What is learned from behaviour, in words."""
+        value = fact.value
+        match fact.field:
+            case FactKind.DAYS.value:
+                names = self.phrases.locale.weekdays
+                on = [WEEKDAYS.index(each) for each in value.split() if each in WEEKDAYS]
+                return ", ".join(names[each] for each in on) or value
+            case FactKind.SESSION_MINUTES.value if value.isdecimal():
+                return self.words.counted("about_minutes", int(value))
+            case FactKind.CHANNEL.value:
+                return self.words.channel(value)
+            case FactKind.BARRIER.value if value in set(Barrier):
+                return self.words(f"barrier_{value}")
             case _:
                 return value
 

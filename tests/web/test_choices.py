@@ -107,7 +107,18 @@ def test_every_word_of_the_page_and_its_neighbours_is_used() -> None:
     templates = FOLDER.parent / "templates"
     names = ("choices.html.j2", "about.html.j2")
     text = "".join(path.read_text() for path in (*(templates / name for name in names), *FOLDER.parent.glob("*.py")))
-    made = ("field_", "source_", "became_", "because_", "class_", "age_", "shelf_", "entries")
+    made = (
+        "field_",
+        "source_",
+        "became_",
+        "because_",
+        "class_",
+        "age_",
+        "shelf_",
+        "entries",
+        "barrier_",
+        "about_minutes",
+    )
     for area in ("choices",):
         keys = re.findall(r"^(\w+):$", (FOLDER / f"{area}.yaml").read_text(), re.MULTILINE)
         unused = [key for key in keys if not key.startswith(made) and f'"{key}' not in text and key not in set(Part)]
@@ -353,3 +364,33 @@ def test_under_an_agreement_with_the_works_council_the_page_says_so(place: Place
     text = unescape(shown(place))
     assert "Agreed with the works council" in text
     assert "We only count how many did." in text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            ("Monday, Thursday", "about 12 minutes", "Microsoft Teams|Teams", "You would rather try things unobserved"),
+        ),
+        ("de", ("Montag, Donnerstag", "etwa 12 Minuten", "Teams", "Sie probieren lieber unbeobachtet")),
+        ("fr", ("lundi, jeudi", "environ 12 minutes", "Teams", "Vous préférez essayer sans témoin")),
+        ("es", ("lunes, jueves", "unos 12 minutos", "Teams", "Prefieres probar sin que te miren")),
+    ],
+)
+def test_what_was_learned_reads_well_in_every_language(place: Place, language: str, said: tuple[str, ...]) -> None:
+    learned = {"days": "mon thu", "session_minutes": "12", "channel": "teams", "barrier": "exposure", "topic": "sales"}
+    with writing(place.engine) as connection:
+        connection.execute(learner.update().values(preferred_language=language))
+        for kind, value in learned.items():
+            connection.execute(
+                insert(profile_fact).values(
+                    learner_id=1, kind=kind, value=value, source="learned", confidence=0.6, recorded_at=NOW
+                )
+            )
+    come(place)
+    text = unescape(shown(place, "/me/about"))
+    for each in said:
+        assert re.search(each, text), each
+    assert "mon thu" not in text
+    assert ">exposure<" not in text
