@@ -71,35 +71,39 @@ def boosted_trees(known: Features, failed: Flags) -> Foretells:
     """
     import numpy as np
     from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     told = [place for place, column in enumerate(known.rows.T) if len(np.unique(column[~np.isnan(column)])) > 1]
     if not told:
         return recency_rule(known, failed)
     rows = known.rows[:, told]
     unseen = np.zeros(len(failed))
-    for seen, rest in StratifiedKFold(_PARTS, shuffle=True, random_state=1).split(rows, failed):
-        unseen[rest] = _score(_trees(rows[seen], failed[seen]), rows[rest])
-    trees, curve = _trees(rows, failed), _curve(unseen, failed)
-    return lambda asked: curve(_score(trees, asked.rows[:, told]))
+    with threadpool_limits(1):  # threads cost more than they bring among so few people
+        for seen, rest in StratifiedKFold(_PARTS, shuffle=True, random_state=1).split(rows, failed):
+            unseen[rest] = _score(_trees(rows[seen], failed[seen]), rows[rest])
+        trees = _trees(rows, failed)
+    curve = _curve(unseen, failed)
+
+    def foretold(asked: Features) -> Floats:
+        with threadpool_limits(1):
+            return curve(_score(trees, asked.rows[:, told]))
+
+    return foretold
 
 
 def _trees(rows: Floats, failed: Flags) -> Any:
     import numpy as np
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # A column of nothing but unknowns has no bins, which scikit-learn does not expect.
     rows = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
-    with threadpool_limits(1):  # threads cost more than they bring among so few people
-        return HistGradientBoostingClassifier(**_TREES).fit(rows, failed)
+    return HistGradientBoostingClassifier(**_TREES).fit(rows, failed)
 
 
 def _score(trees: Any, rows: Floats) -> Floats:
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        shares = np.clip(trees.predict_proba(rows)[:, 1], _NEARLY, 1 - _NEARLY)
+    shares = np.clip(trees.predict_proba(rows)[:, 1], _NEARLY, 1 - _NEARLY)
     logits: Floats = np.log(shares / (1 - shares))
     return logits
 
@@ -109,7 +113,7 @@ def _curve(scores: Floats, failed: Flags) -> Callable[[Floats], Floats]:
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression(C=1e3).fit(scores[:, None], failed)
+    fitted = LogisticRegression(C=1e3, solver="newton-cholesky").fit(scores[:, None], failed)
     slope, base = max(0.0, float(fitted.coef_[0, 0])), float(fitted.intercept_[0])
     if slope == 0.0:  # the score tells nothing: everybody gets the share of all
         share = float(failed.mean())
