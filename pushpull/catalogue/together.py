@@ -14,8 +14,8 @@ Collaborative Filtering Recommendation Algorithms", WWW 2001), shrunk where few 
     r(i, j) = both / (both + 10) x (both - expected) / sqrt(n_i (1 - n_i / n) n_j (1 - n_j / n))
     expected = n_i n_j / n
 
-A pair counts from five people on who finished both (security: k = 5), and from a correlation on that chance alone
-rarely makes (2 / sqrt(n), and 0.05).
+A pair counts from five people on who finished both (security: k = 5), and from a correlation, not shrunk, on that
+chance alone rarely makes (2 / sqrt(n), and 0.05).
 
 Below :data:`FEWEST_COMPLETIONS` completions by :data:`FEWEST_LEARNERS` learners of :data:`FEWEST_ITEMS` items all of it
 is off: so little data tells nothing.
@@ -151,10 +151,9 @@ class Together:
             known = (i != j) & (together >= _BOTH_AT_LEAST) & (spread[i] > 0) & (spread[j] > 0)
             i, j, together = i[known], j[known], together[known]
             near = (together - counts[i] * counts[j] / n) / (spread[i] * spread[j])
-            near *= together / (together + _SHRINKAGE)
-            near = np.round(near, 6)
             counts_enough = near >= max(_LEAST, _STANDARD_ERRORS / np.sqrt(n))
-            i, j, near = i[counts_enough], j[counts_enough], near[counts_enough]
+            i, j, near, together = (each[counts_enough] for each in (i, j, near, together))
+            near = np.round(near * together / (together + _SHRINKAGE), 6)
             blocks.append(_nearest(csr_matrix, i - start, j, near, (min(step, size - start), size)))
         modelled = np.sort(np.argsort(-counts, kind="stable")[:_MOST_ITEMS])
         return cls(vstack(blocks), counts / n, modelled, _linear(did[:, modelled], counts[modelled] / n), n)

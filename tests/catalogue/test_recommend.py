@@ -189,7 +189,7 @@ people_of = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items_of, people_of, st.lists(st.sampled_from(["data", "fire", "nothing"]), max_size=2), st.integers(0, 4))
 def test_nothing_completed_unavailable_or_in_another_language_is_ever_picked(
     engine: Engine, offered: list[dict[str, Any]], people: list[dict[str, Any]], trend: list[str], count: int
