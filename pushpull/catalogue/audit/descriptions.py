@@ -20,7 +20,7 @@ _HARD_ELSEWHERE = 60.0
 def no_summary(item: Item) -> Evidence | None:
     """There is no description to speak of."""
     count = len(words_in(item.summary or ""))
-    return Evidence("it has no description: say in two lines what it is", {"words": count}) if not count else None
+    return Evidence("it has no description: say in two lines what it is", {"word_count": count}) if not count else None
 
 
 def no_outcome(item: Item) -> Evidence | None:
@@ -28,9 +28,9 @@ def no_outcome(item: Item) -> Evidence | None:
     if not item.summary or not words_in(item.summary):
         return None  # said by another rule
     words = len(words_in(item.summary))
-    if words >= _FEWEST_WORDS and says_an_outcome(f"{item.summary}", item.language) is not False:
+    if words >= _FEWEST_WORDS and says_an_outcome(item.summary, item.language) is not False:
         return None
-    return Evidence("it does not say what one can do afterwards: begin with a verb", {"words": words})
+    return Evidence("it does not say what one can do afterwards: begin with a verb", {"word_count": words})
 
 
 def no_duration(item: Item) -> Evidence | None:

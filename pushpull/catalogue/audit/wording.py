@@ -41,15 +41,14 @@ _VERBS_EN = """
 """
 _CAN_DO = frozenset(_VERBS_EN.split())
 _OUTCOME = {
+    # A verb in its basic form at the end of a clause; nouns that end alike are written with a capital.
     "de": re.compile(
-        r"\b(?:lern\w+|könn\w+|wiss\w+|so (?:geht|gelingt|gelingen|entsteh\w+|schreib\w+)|zu \w+en)\b"
-        r"|\b[a-zäöüß]{3,}(?:en|ern|eln)\b(?=\s*(?:[.,;:!]|$|\w+ohne|ohne|und|oder))"
+        r"(?i:\b(?:lern|könn|wiss)\w+|\bso (?:geht|geling|entsteh|schreib|bleib)\w*)"
+        r"|\b[a-zäöüß]{3,}(?:en|ern|eln)\b(?=\s*(?:[.,;:!]|$|ohne\b|und\b|oder\b))"
     ),
-    "fr": re.compile(
-        r"^\W*\w{2,}(?:er|ir|re|oir)\b|\b(?:à|pour|de|et|ou|sans|comment|savoir|d'|l')\s*\w{2,}(?:er|ir|re)\b"
-    ),
+    "fr": re.compile(r"(?i)^\W*\w{2,}(?:er|ir|re)\b|\b(?:à|pour|de|et|ou|sans|comment|savoir)\s+\w{2,}(?:er|ir|re)\b"),
     "es": re.compile(
-        r"^\W*\w{2,}(?:ar|er|ir)\b|\b(?:a|para|de|y|o|sin|cómo|saber|poder)\s+\w{2,}(?:ar|er|ir)(?:lo|la|se|los|las)?\b"
+        r"(?i)^\W*\w{2,}(?:ar|er|ir)\b|\b(?:a|para|de|y|o|sin|cómo|saber|poder)\s+\w{2,}(?:ar|er|ir)(?:lo|la|se)?\b"
     ),
 }
 
@@ -75,4 +74,4 @@ def says_an_outcome(text: str, language: str | None) -> bool | None:
     pattern = _OUTCOME.get(known or "")
     if pattern is None:
         return None
-    return any(pattern.search(part.strip().casefold()) for part in re.split(r"(?<=[.!?])\s+", text))
+    return any(pattern.search(part.strip()) for part in re.split(r"(?<=[.!?])\s+", text))

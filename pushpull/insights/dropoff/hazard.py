@@ -26,8 +26,8 @@ from pushpull.insights.dropoff.tails import tail
 from pushpull.insights.dropoff.visits import Flags, Floats, Ints, Visits
 from pushpull.insights.small_numbers import FEWEST
 
-#: The share of false alarms among the alarms.
-FALSE_ALARMS = 0.05
+#: The share of false alarms among the alarms. Below the 5 % that is promised: what is ordinary is itself a guess.
+FALSE_ALARMS = 0.03
 #: Learners who must have reached a section before it is compared.
 FEWEST_EXPOSED = 20
 #: A model needs so many ordinary sections to say what is ordinary.
@@ -35,8 +35,9 @@ FEWEST_SECTIONS = 4
 
 #: Sections and leavers beyond which a kind or an item gets a level of its own.
 _OWN_LEVEL_SECTIONS, _OWN_LEVEL_LEAVERS = 3, 10.0
-#: Sections beyond which the hazard may bend over the item.
-_BEND_SECTIONS = 10
+#: Sections beyond which the hazard may bend over the item, where it does so by so many times its error: a bend that is
+#: not there makes the ends of an item hard to judge.
+_BEND_SECTIONS, _BENDS = 10, 2.5
 #: Nodes at which the uncertainty of the model is averaged over.
 _NODES = 9
 #: Groups that steps are put into, where there are more of them.
@@ -129,7 +130,9 @@ class _Cells:
 
 
 def _cells(periods: Periods) -> _Cells:
-    step, wandered = _grouped(np.log1p(periods.step)), _grouped(np.log1p(periods.wandered))
+    # One navigation page is passed by everybody: what is beyond it is searching.
+    step = _grouped(periods.step.astype(np.float64))
+    wandered = _grouped(np.log1p(np.maximum(periods.wandered - 1, 0)))
     rows = np.stack([periods.section.astype(np.float64), step, wandered])
     if not rows.shape[1]:
         return _Cells(periods.section, step, wandered, np.zeros(0), np.zeros(0))
@@ -178,8 +181,7 @@ class _Model:
         place = periods.place[cells.section]
         columns = [np.ones(len(place)), place, cells.step, cells.wandered]
         self._levels: list[Flags] = []
-        if len(np.unique(cells.section)) > _BEND_SECTIONS:
-            columns.append(place**2)
+        self._bend = (place - 0.5) ** 2 if len(np.unique(cells.section)) > _BEND_SECTIONS else None
         for names in ([each.item_key for each in visits.sections], [each.kind or "" for each in visits.sections]):
             of_cell = np.array(names)[cells.section]
             self._levels += [of_cell == name for name in sorted(set(of_cell.tolist()))]
@@ -226,6 +228,13 @@ class _Model:
             return None
         design = self._design(others)
         design = design[:, _independent(design[others])]
+        if self._bend is not None:
+            bent = self._fit(np.column_stack([design, self._bend]), others)
+            if bent is not None and bent.coefficients[-1] ** 2 > _BENDS**2 * bent.covariance[-1, -1]:
+                return bent
+        return self._fit(design, others)
+
+    def _fit(self, design: Floats, others: Flags) -> _Fitted | None:
         found = _fit(design[others], self._cells.events[others], self._cells.count[others])
         return None if found is None else _Fitted(design, *found)
 
