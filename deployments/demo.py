@@ -58,6 +58,7 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
     from pushpull.ledger.results import wave_results
     from pushpull.settings import Settings
     from tasks.installation import assemble, installed
+    from tasks.still import StillInstallation
 
     campaign = load_campaign(CAMPAIGN)
     clock = Clock(midnight(campaign.start) - timedelta(days=1))
@@ -67,7 +68,7 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
         channels="sandbox",
         base_url="http://127.0.0.1:8080",
     )
-    here = assemble(chosen, clock=clock)
+    here = StillInstallation.of(assemble(chosen, clock=clock))
     with writing(here.engine) as connection:
         make_company(connection, seed=seed, size=size, now=clock.now, family=campaign.family)
     console.print(f"[bold]{campaign.name}[/bold]: {size} learners, {campaign.start} to {campaign.ends_on}")

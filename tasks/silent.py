@@ -8,7 +8,7 @@ content is what it was when it was opened.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from content.campaign import Campaign, load_campaign
+from content.campaign import Campaign
 from pushpull.db import reading, writing
 from pushpull.ledger.claims import Batch
 from pushpull.ledger.couriers import NotReadyError
@@ -28,6 +28,7 @@ from pushpull.ledger.results import close_finished
 from pushpull.ledger.shards import Shard
 from pushpull.settings import SANDBOX, Settings
 from tasks.installation import Installation, assemble
+from tasks.still import StillInstallation
 
 _ACCEPTED = Accepted()
 #: As many as a sandbox takes at once.
@@ -63,17 +64,11 @@ class SilentCourier:
 
 
 @dataclass(frozen=True, eq=False)
-class SilentInstallation(Installation):
-    """An installation whose content stands still, and whose waves ask nobody: a forecast is of what is approved."""
+class SilentInstallation(StillInstallation):
+    """An installation whose waves ask nobody: a forecast is of what is approved."""
 
-    _files: dict[str, Campaign] = field(default_factory=dict, repr=False)
-
-    def campaign(self, key: str) -> Campaign:
-        """The campaign as it was when first asked for, without the threshold above which a person approves."""
-        if key not in self._files:
-            known = load_campaign(key, self.settings.content_dir)
-            self._files[key] = known.model_copy(update={"approval_above": None, "second_approval_above": None})
-        return self._files[key]
+    def _loaded(self, key: str) -> Campaign:
+        return super()._loaded(key).model_copy(update={"approval_above": None, "second_approval_above": None})
 
 
 def open_silently(as_set: Mapping[str, Any], database: Path, outbox: Path) -> SilentInstallation:
@@ -92,8 +87,7 @@ def open_silently(as_set: Mapping[str, Any], database: Path, outbox: Path) -> Si
         channels=SANDBOX,
         credentials_block="",
     )
-    here = assemble(chosen)
-    return SilentInstallation(settings=here.settings, engine=here.engine, links=here.links, adapters=here.adapters)
+    return SilentInstallation.of(assemble(chosen))
 
 
 #: What decides whom a campaign writes to, and when.

@@ -7,14 +7,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import mean, median
 
 import pytest
 from sqlalchemy import Engine, func, select
 
 from content.campaign import load_campaign
-from flows.forecasting import Asked, CampaignOverError, Play, copied, first_moment, make_forecast, play_run, seeds
+from flows.forecasting import (
+    Asked,
+    CampaignOverError,
+    Play,
+    copied,
+    first_moment,
+    make_forecast,
+    play_all,
+    play_run,
+    seeds,
+)
 from flows.rehearsal import Clock, Rehearsal, days_of, midnight
 from pushpull.db import open_database, reading, writing
+from pushpull.insights.forecast.comparing import compared
 from pushpull.insights.forecast.copying import Copied, copy_ledger
 from pushpull.insights.forecast.figures import RunFigures, count_run
 from pushpull.insights.forecast.parameters import assumed
@@ -156,3 +168,28 @@ def test_seeds_are_those_of_their_first_and_differ() -> None:
     assert len({*seeds(1, 20), *seeds(2, 20)}) == 40
     assert replace(Asked(CAMPAIGN, NOW), seed=2).seed == 2
     assert Copied(0, 0).scale == 1.0
+
+
+@pytest.mark.soak
+def test_on_the_demo_company_what_was_not_forecast_with_lies_where_it_was_forecast(tmp_path: Path) -> None:
+    """Seeds that the forecast never saw, played as the demo plays them: waves in size, steps inside the intervals."""
+    chosen = Settings(database_url=f"sqlite:///{tmp_path / 'pushpull.db'}", outbox_dir=tmp_path / "outbox")
+    demo = assemble(chosen, clock=lambda: NOW)
+    with writing(demo.engine) as connection:
+        make_company(connection, seed=7, size=300, now=NOW, family="learning")
+    made = make_forecast(demo, Asked(CAMPAIGN, NOW, runs=20, seed=1))
+    with copied(demo, demo.campaign(CAMPAIGN), as_of=NOW, sample=2_000) as (template, _):
+        held_out = play_all([replace(a_play(demo, template, seed), days=0) for seed in range(101, 121)])
+    found = [compared(made, each, as_of=made.setting.ends_at) for each in held_out]
+    errors = [abs(wave.error) for each in found for wave in each.waves if wave.happened >= 100 and wave.error]
+    inside = [step.is_inside for each in found for step in each.steps]
+    whole = [each.steps_inside == 1.0 for each in found]
+    sent = [abs(each.sends.error or 0) for each in found]
+    print(
+        f"waves of 100 and more: median error {median(errors):.1%}, within 5 %: {mean(e <= 0.05 for e in errors):.0%}; "
+        f"all messages: median error {median(sent):.1%}; steps inside {mean(inside):.1%}; "
+        f"seeds with all steps inside {mean(whole):.0%}"
+    )
+    assert median(errors) <= 0.05
+    assert max(sent) <= 0.10
+    assert mean(inside) >= 0.9
