@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from content.campaign import campaign_spec
 from content.source import ContentError
@@ -106,8 +106,7 @@ def look_at(campaign_key: str, as_of: datetime, *, thorough: bool = True, dry_ru
         dry_run: only count.
     """
     here = installation()
-    with reading(here.engine) as connection:
-        campaign_id, found = _found(connection, campaign_key, as_of, thorough=thorough)
+    campaign_id, found = _found(campaign_key, as_of, thorough=thorough)
     if dry_run:
         return Looked(campaign_key, len(found), sum(each.change is not None for each in found))
     proposed = 0
@@ -142,15 +141,19 @@ def show_insights(campaign_key: str) -> None:
     )
 
 
-def _found(
-    connection: Connection, campaign_key: str, as_of: datetime, *, thorough: bool
-) -> tuple[int, Sequence[Found]]:
-    campaign_id = campaign_id_of(connection, campaign_key)
-    definition = connection.execute(select(campaign.c.definition).where(campaign.c.id == campaign_id)).scalar_one()
-    look = Look(connection, campaign_id, campaign_key, definition, as_of)
+def _found(campaign_key: str, as_of: datetime, *, thorough: bool) -> tuple[int, Sequence[Found]]:
+    """What the finders find, each in a transaction of its own: one that fails keeps the others from nothing."""
+    engine = installation().engine
+    with reading(engine) as connection:
+        campaign_id = campaign_id_of(connection, campaign_key)
+        definition = connection.execute(select(campaign.c.definition).where(campaign.c.id == campaign_id)).scalar_one()
     found: list[Found] = []
     for finder in (*QUICK, *(THOROUGH if thorough else ())):
-        found += finder(look)
+        try:
+            with reading(engine) as connection:
+                found += finder(Look(connection, campaign_id, campaign_key, definition, as_of))
+        except Exception as error:  # noqa: BLE001  # a model that does not fit must not keep a stop signal from being told
+            log.error("a finder failed", extra={"finder": finder.__name__, "error": type(error).__name__})
     return campaign_id, found
 
 

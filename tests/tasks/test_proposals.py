@@ -240,6 +240,14 @@ def test_a_file_that_changed_while_a_person_was_asked_is_shown_to_them_again(her
     assert "no proposal 7" in str(what_is_proposed(7, NOW))
 
 
+def test_a_finder_that_fails_keeps_the_others_from_nothing(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_look: object) -> list[Found]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(steps, "QUICK", (failing, lambda _look: [FOUND]))
+    assert look_at(CAMPAIGN, NOW, thorough=False).found == 1
+
+
 def test_the_finders_are_listed_once() -> None:
     everybody = [*finders.QUICK, *finders.THOROUGH]
     assert len(everybody) == len(set(everybody))
