@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, insert, update
 
-from pushpull.db import writing
+from pushpull.db import reading, writing
+from pushpull.insights.explain import explain
 from pushpull.learners.consent import opt_in, opt_out
 from pushpull.learners.tables import learner, profile_fact
 from pushpull.learners.vocabulary import Barrier, Channel
@@ -112,3 +113,20 @@ def test_words_for_barriers_and_a_split_exclude_each_other() -> None:
         a_wave(barrier_variants=("lazy",))
     assert a_wave(barrier_variants=("no-time",)).variant_names == ("standard", "no-time")
     assert a_wave().variant_names == ()
+
+
+def test_an_explanation_says_what_came_from_the_profile_and_keeps_the_barrier_to_itself(engine: Engine) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        who = a_learner(connection, external_id="ada", preferred_channel="teams", preferred_hour=14)
+        a_fact(connection, who, "exposure", "learned")
+    wishes = {"prefer_learner_channel": True, "prefer_learner_hour": True, "barrier_variants": ("exposure",)}
+    wave_id = planned(engine, a_wave(channels=BOTH, **wishes))
+    assert rows_of(engine, wave_id)[who].variant == "exposure"
+    with reading(engine) as connection:
+        told = explain(connection, "ada", "safety", as_of=DAWN + timedelta(hours=1))
+    text = told.as_text()
+    assert "The channel is the one of the learner's profile." in text
+    assert "The hour of the learner's profile is 14:00." in text
+    assert "exposure" not in text
+    assert "exposure" not in str(told.as_data())
