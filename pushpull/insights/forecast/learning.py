@@ -210,16 +210,22 @@ class _Fit:
 
     def _multiplied(self) -> Iterator[Parameter]:
         np, default = self._np, assumed()
-        expected = (self._kind[self._who] * self._follows(np.ones(len(Channel)))).sum(axis=1)
+        follows = self._follows(np.ones(len(Channel)))
+        expected = (self._kind[self._who] * follows).sum(axis=1)
         for number, channel in enumerate(Channel):
             over = self._channel == number
+            less = self._dispersion(self._who[over], self._clicked[over], follows[over])
             yield default[f"clicks:{channel.value}"].seen(
-                float(self._clicked[over].sum()), float(expected[over].sum()), n=int(over.sum())
+                float(self._clicked[over].sum()) / less, float(expected[over].sum()) / less, n=int(over.sum())
             )
         days, again = self._days, ~np.isnan(self._days.silent)
-        comes = (self._kind[days.who] * self._comes(self._factor["forgets"])).sum(axis=1)
+        likely = self._comes(self._factor["forgets"])
+        comes = (self._kind[days.who] * likely).sum(axis=1)
         for name, which in (("returns", again), ("discovers", ~again)):
-            yield default[name].seen(float(days.came[which].sum()), float(comes[which].sum()), n=int(which.sum()))
+            less = self._dispersion(days.who[which], days.came[which], likely[which])
+            yield default[name].seen(
+                float(days.came[which].sum()) / less, float(comes[which].sum()) / less, n=int(which.sum())
+            )
         if again.any():
             spread = float((self._forgets_weights * (np.array(_FORGETS) - self._factor["forgets"]) ** 2).sum())
             spread = max(spread, 0.05**2)  # a grid's single point is not certainty
@@ -229,6 +235,20 @@ class _Fit:
         out = sum(len(person.opt_outs) for person in self._people)
         of_these = (self._kind[self._who] @ opts_out * (1 + self._earlier / 2)).sum()
         yield default["opts out"].seen(out, float(of_these), n=len(self._who))
+
+    def _dispersion(self, who: NDArray[np.int64], happened: Numbers, likely: Numbers) -> float:
+        """By how much what people did varies more from person to person than chance would have it, 1 at least.
+
+        What one person does again and again says less than the same of many. So counts weigh as much less as that
+        (quasi-likelihood: P. McCullagh, J. A. Nelder, "Generalized linear models", 2nd edition, 1989, section 6.2.3).
+        """
+        np, people = self._np, len(self._people)
+        seen = np.bincount(who, happened, minlength=people)
+        of_anybody = np.bincount(who, likely @ self._mix, minlength=people)
+        if not seen.sum() or not of_anybody.sum():
+            return 1.0
+        expected = of_anybody * seen.sum() / of_anybody.sum()
+        return max(1.0, float(((seen - expected) ** 2).sum() / expected.sum()))
 
     def _once(self) -> Iterator[Parameter]:
         """What needs no mixture of its own: each occasion says yes or no, or how long."""
