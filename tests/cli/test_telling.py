@@ -53,6 +53,13 @@ def test_a_report_is_one_page(launched: Command, tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Two minutes a day" in page
     assert "e1@example.org" not in page
+    assert 'href="report-executive.html"' in page
+    sheet = (tmp_path / "out" / "report-executive.html").read_text()
+    assert "What is not known" in sheet
+    assert launched("report", CAMPAIGN, "--executive", "--page", "out/sheet.html", *EVENING).code == 0
+    alone = (tmp_path / "out" / "sheet.html").read_text()
+    assert "What is not known" in alone
+    assert 'href="report.html"' not in alone
 
 
 def test_a_report_on_an_unknown_campaign_is_told(pushpull: Command) -> None:

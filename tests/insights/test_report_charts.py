@@ -184,4 +184,5 @@ def test_sections_are_drawn_where_enough_people_left_and_flagged_ones_are_named(
     page = sections_chart(found)
     assert "More people leave than expected from The long one." in page
     assert sections_of(DropOff("spring", at, 0, (), (), (), "nobody was there"), gate) == "nobody was there"
-    assert isinstance(sections_of(DropOff("spring", at, 9, (), (few,), ()), gate), str)
+    assert sections_of(DropOff("spring", at, 9, (), (few,), ()), gate) == "No section was left by 5 people or more."
+    assert "Too few people" in str(sections_of(DropOff("spring", at, 9, (), (), ()), gate))

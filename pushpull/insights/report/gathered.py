@@ -22,6 +22,7 @@ from pushpull.insights.report.chart_pull import Week
 from pushpull.insights.report.chart_sections import Section
 from pushpull.insights.report.gate import Gate, share_of
 from pushpull.insights.report.printed import ENGAGEMENT
+from pushpull.insights.small_numbers import FEWEST
 
 if TYPE_CHECKING:
     from pushpull.catalogue.audit.findings import Utilisation  # its package needs numpy, which a web app need not have
@@ -59,7 +60,11 @@ def sections_of(found: DropOff, gate: Gate) -> list[Section] | str:
                 spot.proposal if spot else "",
             )
         )
-    return listed or "Too few people were in any section to say where they leave."
+    if listed:
+        return listed
+    if any(each.reached is not None for each in found.sections):
+        return f"No section was left by {FEWEST} people or more."
+    return "Too few people were in any section to say where they leave."
 
 
 def paths_of(found: EngagementPaths, gate: Gate) -> list[Path] | str:
