@@ -121,9 +121,9 @@ def test_people_who_are_as_assumed_stay_so() -> None:
 
 @pytest.mark.soak
 def test_intervals_of_what_is_learned_hold_the_truth() -> None:
-    inside, rounds = {"clicks:email": 0, "returns": 0}, 200
+    inside, rounds = {"clicks:email": 0, "returns": 0}, 100
     for seed in range(rounds):
-        parameters = learned(a_past(1000 + seed, people=200, pull=1.4, returns=1.2))
+        parameters = learned(a_past(1000 + seed, pull=1.4, returns=1.2))
         for name, truth in (("clicks:email", 1.4), ("returns", 1.2)):
             low, high = parameters[name].interval(0.9)
             inside[name] += low <= truth <= high
