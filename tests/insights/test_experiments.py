@@ -202,6 +202,17 @@ def test_too_few_say_nothing_and_show_nobody(engine: Engine, sizes: dict[str, in
     assert look.compared[0].interval is None
 
 
+@pytest.mark.parametrize(
+    "people", [{"standard": [1], "question": [1]}, {"standard": [1, 2, 3, 4], "question": range(9)}]
+)
+def test_many_messages_to_a_few_people_compare_nothing(people: Mapping[str, Sequence[int]]) -> None:
+    messages = [
+        Shown(who, name, 0.5, turn % 2 == 0) for name, all_ in people.items() for who in all_ for turn in range(20)
+    ]
+    (found,) = compared(messages, ["standard", "question"], min_effect=0.05)
+    assert (found.difference, found.interval, found.p_value, found.sequential_interval) == (None, None, None, None)
+
+
 def test_messages_of_another_experiment_on_the_same_wave_are_not_counted(engine: Engine) -> None:
     play(engine, {"standard": 30, "question": 30}, {"standard": 10, "question": 10}, key="another-one")
     assert sum(each.messages for each in seen(engine).figures) == 0

@@ -98,6 +98,8 @@ def _against(messages: Sequence[Shown], control: str, variant: str) -> Estimate 
         if min(sum(successes), len(successes) - sum(successes)) < max(FEWEST, FEWEST_EITHER_WAY):
             return None
         sizes.append(len({each.learner_id for each in both if each.variant == side}))
+    if min(sizes) < FEWEST:  # many messages to a few people: errors by learner cannot be known, nor may they be shown
+        return None
     outcome = np.array([each.succeeded for each in both], dtype=float)
     is_variant = np.array([each.variant == variant for each in both], dtype=float)
     design = np.column_stack([np.ones(len(both)), is_variant])
