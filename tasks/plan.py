@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from content.campaign import campaign_spec, stage_waves
 from pushpull.catalogue.items import item_ids
 from pushpull.db import writing
+from pushpull.insights.experiments.channels import channels_drawn
 from pushpull.insights.experiments.lots import drawn
 from pushpull.ledger import timing
 from pushpull.ledger.campaigns import register
@@ -37,7 +38,8 @@ def load_stage(campaign_key: str, stage: str, as_of: datetime, wave: str = "", d
     waves = stage_waves(campaign, stage, day, wave)
     with writing(here.engine) as connection:
         register(connection, campaign_spec(campaign), now=as_of)
-        waves = tuple(drawn(connection, each, as_of=as_of) for each in waves)
+        split = (drawn(connection, each, as_of=as_of) for each in waves)
+        waves = tuple(channels_drawn(connection, each, as_of=as_of) for each in split)
     grace = timedelta(minutes=here.settings.misfire_grace_minutes)
     return [each.model_copy(update={"grace": grace}) for each in waves]
 

@@ -124,6 +124,7 @@ def _spec(campaign: Campaign, stage: str, wave: Wave, day: date) -> WaveSpec:
         timezone=campaign.timezone,
         channels=wave.channels,
         prefer_learner_channel=wave.prefer_learner_channel,
+        channels_by=wave.channels_by,
         languages=campaign.references.languages[wave.message],
         variants=tuple(wave.variants.items()),
         barrier_variants=_barrier_variants(campaign, wave),

@@ -17,7 +17,7 @@ from pushpull.insights.experiments.plan import ExperimentPlan
 from pushpull.learners.segments import EVERYONE, Segment
 from pushpull.learners.vocabulary import Channel, LearnerState
 from pushpull.ledger.intensity import IntensityRules
-from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE, Caps, SendWindow, StopThresholds
+from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE, Caps, ChannelsBy, SendWindow, StopThresholds
 from pushpull.ledger.vocabulary import MessageClass, Touch
 
 #: The stages, in the order in which a learner meets them.
@@ -152,6 +152,8 @@ class Wave(ContentModel):
         prefer_learner_hour: the learner's own preferred hour where it is known.
         channels: in order of preference; the first usable one is taken.
         prefer_learner_channel: the channel over which the learner responds first, where it is known and one of these.
+        channels_by: ``thompson`` draws by lot which channel is tried first, the more often the better it has done
+            (mission D4); the others follow as written.
         items: how many items are recommended.
         trend: key of the trend the message is about.
         variants: names and weights of a split; ``standard`` is the message as written.
@@ -178,6 +180,7 @@ class Wave(ContentModel):
     prefer_learner_hour: bool = False
     channels: tuple[Channel, ...] = Field(min_length=1)
     prefer_learner_channel: bool = False
+    channels_by: ChannelsBy = ChannelsBy.WRITTEN
     items: int = Field(0, ge=0, le=10)
     trend: Key | None = None
     variants: dict[VariantName, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict)
@@ -218,6 +221,10 @@ class Wave(ContentModel):
             raise ValueError("variants are chosen by a split or by `variants_by`; write one of them")
         if self.prefer_learner_channel and len(self.channels) == 1:
             raise ValueError("prefer_learner_channel needs channels to choose from; name two or more")
+        if self.channels_by is ChannelsBy.THOMPSON and len(self.channels) == 1:
+            raise ValueError("channels_by needs channels to draw from; name two or more")
+        if self.channels_by is ChannelsBy.THOMPSON and self.prefer_learner_channel:
+            raise ValueError("the first channel is drawn by lot or is the learner's own; write one of them")
         return self
 
     @model_validator(mode="after")

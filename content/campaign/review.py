@@ -16,7 +16,7 @@ from content.source import ContentError, Place, Problem, Source
 from content.trend import Trend, load_trend
 from pushpull.insights.experiments.plan import Allocation
 from pushpull.learners.vocabulary import Barrier
-from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE
+from pushpull.ledger.specs import CHAMPIONS_STAGE, HABIT_STAGE, ChannelsBy
 from pushpull.ledger.vocabulary import MessageClass
 
 
@@ -57,6 +57,7 @@ class Review:
                 yield from self._dates(wave, place)
                 yield from self._habit(name, wave, place)
                 yield from self._champions(name, wave, place)
+                yield from self._channels(wave, place)
                 yield from self._message(wave, place)
                 for position, wanted in enumerate(wave.after):
                     if wanted not in series or wanted == f"{name}.{wave.key}":
@@ -107,6 +108,11 @@ class Review:
             self.trends[wave.trend] = load_trend(wave.trend, self.folder)
         except ContentError as error:
             yield from self._located(error, (*place, "trend"))
+
+    def _channels(self, wave: Wave, place: Place) -> Iterator[Problem]:
+        if self.campaign.message_class is MessageClass.MANDATORY and wave.channels_by is ChannelsBy.THOMPSON:
+            message = "an obligation comes over no channel that is drawn by lot: write `written`"
+            yield self.source.problem((*place, "channels_by"), message)
 
     def _message(self, wave: Wave, place: Place) -> Iterator[Problem]:
         source = self.source

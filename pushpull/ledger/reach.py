@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, case, false, func, liter
 
 from pushpull.learners.tables import learner
 from pushpull.learners.vocabulary import Channel
+from pushpull.ledger.arms import share_of
 from pushpull.ledger.specs import WaveSpec
 from pushpull.ledger.vocabulary import MessageClass, Reason
 
@@ -45,7 +46,8 @@ def _flag(blocked: FromClause, name: str, channel: Channel) -> ColumnElement[boo
 def usable_channel(spec: WaveSpec, blocked: FromClause) -> ColumnElement[str | None]:
     """The first of the wave's channels that may be used; null when there is none.
 
-    Where the wave says so, the one over which the learner responds comes first (mission R6).
+    Where the wave says so, the one over which the learner responds comes first (mission R6), or the one that was drawn
+    for them (mission D4). Where that one may not be used, the others follow as written.
 
     Args:
         blocked: :func:`pushpull.learners.consent.blocked_channels`, outer-joined.
@@ -53,8 +55,27 @@ def usable_channel(spec: WaveSpec, blocked: FromClause) -> ColumnElement[str | N
     can = {channel: usable(channel, blocked, spec) for channel in spec.channels}
     own = spec.channels[1:] if spec.prefer_learner_channel else ()  # the first comes first as it is
     ways = [(and_(learner.c.preferred_channel == each.value, can[each]), literal(each.value)) for each in own]
+    first = drawn_first(spec)
+    ways += [(and_(theirs, can[each]), literal(each.value)) for each, theirs in first.items()]
     ways += [(can[each], literal(each.value)) for each in spec.channels]
     return case(*ways, else_=null())
+
+
+def drawn_first(spec: WaveSpec) -> dict[Channel, ColumnElement[bool]]:
+    """Whether a channel is the one drawn for a learner, per channel; empty where the wave draws none.
+
+    The lot is a function of the learner's stored draw, the wave's key and the chances in its spec: it comes out the
+    same before sending as in planning, and is drawn anew for the next wave.
+    """
+    found: dict[Channel, ColumnElement[bool]] = {}
+    if not spec.channel_weights:
+        return found
+    bucket = share_of(f"channel:{spec.campaign_key}:{spec.key}", sum(weight for _, weight in spec.channel_weights))
+    low = 0
+    for channel, weight in spec.channel_weights:
+        found[channel] = and_(bucket >= low, bucket < low + weight)
+        low += weight
+    return found
 
 
 def unreachable(

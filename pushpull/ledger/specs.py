@@ -7,7 +7,8 @@ sending, so that what was approved is what is checked.
 from __future__ import annotations
 
 from datetime import date, time, timedelta
-from typing import Final
+from enum import StrEnum
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -83,6 +84,13 @@ class StopThresholds(BaseModel):
     mutes: float = Field(0.05, gt=0, le=1)
 
 
+class ChannelsBy(StrEnum):
+    """How the channel that is tried first is found."""
+
+    WRITTEN = "written"  # in the order of the campaign file
+    THOMPSON = "thompson"  # by lot for each message, a channel the more often the better it has done
+
+
 class WaveSpec(BaseModel):
     """One wave: to whom, when, over what, with which limits.
 
@@ -96,6 +104,9 @@ class WaveSpec(BaseModel):
         prefer_learner_hour: use the learner's own preferred hour where it is known.
         channels: in order of preference; the first usable one is taken.
         prefer_learner_channel: take the learner's own preferred channel first, where it is one of these and usable.
+        channels_by: how the channel that is tried first is found: as written, or drawn by lot, the more often the
+            better it has done (mission D4).
+        channel_weights: for a lot, the chances the wave was planned with, as whole numbers; empty: as written.
         languages: in which the message exists; the first is the last resort.
         variants: names and weights of the split; empty means one variant.
         barrier_variants: variants that answer a barrier to learning, by the names of
@@ -145,6 +156,8 @@ class WaveSpec(BaseModel):
     hour: int = Field(9, ge=0, le=23)
     prefer_learner_hour: bool = False
     prefer_learner_channel: bool = False
+    channels_by: ChannelsBy = ChannelsBy.WRITTEN
+    channel_weights: tuple[tuple[Channel, Annotated[int, Field(ge=1)]], ...] = ()
     timezone: str = "UTC"
     channels: tuple[Channel, ...] = Field(min_length=1)
     languages: tuple[str, ...] = Field(min_length=1)
@@ -201,6 +214,20 @@ class WaveSpec(BaseModel):
         unknown = set(self.barrier_variants) - {each.variant for each in Barrier}
         if unknown:
             raise ValueError(f"no barrier is called {', '.join(sorted(unknown))}")
+        return self
+
+    @model_validator(mode="after")
+    def _channels_come_in_one_way(self) -> WaveSpec:
+        if self.channels_by is ChannelsBy.WRITTEN:
+            if self.channel_weights:
+                raise ValueError("channels that are tried as written have no chances")
+            return self
+        if self.prefer_learner_channel:
+            raise ValueError("the first channel is drawn by lot or is the learner's own, not both")
+        if self.message_class is MessageClass.MANDATORY:
+            raise ValueError("an obligation comes over no channel that is drawn by lot")
+        if self.channel_weights and {channel for channel, _ in self.channel_weights} != set(self.channels):
+            raise ValueError("chances are those of the wave's channels, all of them")
         return self
 
     @property

@@ -118,7 +118,7 @@ def shown(
         .subquery("first")
     )
     over = days_after(first.c.due_at, literal(float(plan.within_days)))
-    success = case((_succeeded(plan.metric, first, over), 1), else_=0)
+    success = case((succeeded(plan.metric, first, over), 1), else_=0)
     found = connection.execute(
         select(first.c.learner_id, first.c.wave_id, first.c.variant, success.label("succeeded"))
         .where(first.c.number == 1, over <= literal(until, over.type))
@@ -131,7 +131,13 @@ def shown(
     )
 
 
-def _succeeded(metric: Metric, message: Any, over: ColumnElement[datetime]) -> ColumnElement[bool]:
+def succeeded(metric: Metric, message: Any, over: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Whether what counts happened to a message's learner from its hour until its days were over.
+
+    Args:
+        message: columns ``wave_id, learner_id, due_at``.
+        over: the end of its days.
+    """
     if metric is Metric.CLICKED:
         event = delivery_event.c
         return exists().where(

@@ -90,6 +90,10 @@ def _form(dossier: Dossier, wave: PlannedWave, told: Told) -> tuple[str, ...]:
     spec, person = wave.spec, dossier.learner
     if spec.prefer_learner_channel and told.channel == person.preferred_channel:
         said.append("The channel is the one of the learner's profile.")
+    if spec.channel_weights:
+        total = sum(weight for _, weight in spec.channel_weights)
+        chances = (f"{_CHANNELS.get(each, each)} {weight / total:.0%}" for each, weight in spec.channel_weights)
+        said.append(f"The channel to try first is drawn by lot: {', '.join(chances)}.")
     if spec.prefer_learner_hour and person.preferred_hour is not None:
         said.append(f"The hour of the learner's profile is {person.preferred_hour}:00.")
     return tuple(said)
