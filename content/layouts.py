@@ -49,8 +49,7 @@ class Copy:
         locale, brand, language = self.locale, self.brand, self.locale.language
 
         def words(text: str) -> str:
-            source = " ".join(text.split())
-            check(source, names=WORD_NAMES)
+            source = _checked(" ".join(text.split()))
             # A string of a card is escaped as a whole, later.
             return Markup(literals_for(source, context)) if context is Context.HTML else source  # noqa: S704  literals are escaped
 
@@ -106,12 +105,24 @@ def html_source(copy: Copy, content_dir: Path) -> str:
         raise TemplateError("contains a reserved word, PUSHPULLTAG")
     marked = rewrite(source, literal=str, tag=place)
     try:
-        html = mjml2html(marked, fonts={}, disable_comments=True)
+        html = _html_of(marked)
     except Exception as error:  # the engine raises what its parser raises
         raise ContentError([Problem(path, 1, "", f"is not valid MJML: {str(error)[:200]}")]) from error
     # MJML writes one line; mail allows 998 octets (RFC 5322, 2.1.1), and longer lines would have to travel as base64.
-    lines = _BETWEEN_CELLS.sub("\n", str(html))
+    lines = _BETWEEN_CELLS.sub("\n", html)
     return _PLACES.sub(lambda found: tags[int(found[1])], lines)
+
+
+@lru_cache(maxsize=256)
+def _html_of(mjml: str) -> str:
+    return str(mjml2html(mjml, fonts={}, disable_comments=True))
+
+
+@lru_cache(maxsize=2048)
+def _checked(source: str) -> str:
+    """An author's words, which stand in many a message and channel and are looked at once."""
+    check(source, names=WORD_NAMES)
+    return source
 
 
 def text_source(copy: Copy, content_dir: Path, *, name: str) -> str:

@@ -132,6 +132,7 @@ def check(source: str, context: Context = Context.TEXT, *, names: frozenset[str]
     return tree
 
 
+@lru_cache(maxsize=2048)
 def names_in(source: str, context: Context = Context.TEXT) -> frozenset[str]:
     """The placeholders that a template uses."""
     tree = environment(context).parse(source)
@@ -155,7 +156,7 @@ def tokens(source: str) -> Iterator[Token]:
         TemplateError: it is no valid template.
     """
     try:
-        for line, kind, text in ImmutableSandboxedEnvironment(keep_trailing_newline=True).lex(source):
+        for line, kind, text in environment(Context.TEXT).lex(source):
             yield Token(line, kind, text)
     except TemplateSyntaxError as error:
         raise TemplateError(f"is not a valid template: {error.message}", error.lineno) from error
@@ -163,6 +164,8 @@ def tokens(source: str) -> Iterator[Token]:
 
 def rewrite(source: str, *, literal: Callable[[str], str], tag: Callable[[str], str] = str) -> str:
     """A template with its literal text and its whole tags rewritten, each by a function of its own."""
+    if "{" not in source:
+        return literal(source)
     written: list[str] = []
     open_tag: list[str] = []
     for token in tokens(source):
@@ -177,6 +180,7 @@ def rewrite(source: str, *, literal: Callable[[str], str], tag: Callable[[str], 
     return "".join(written)
 
 
+@lru_cache(maxsize=2048)
 def literals_for(source: str, context: Context) -> str:
     """An author's words as a template whose literal text is escaped for the context."""
     return rewrite(source, literal=LITERAL[context])
