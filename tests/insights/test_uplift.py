@@ -7,11 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, insert
 
 from pushpull.db import reading, writing
 from pushpull.insights.uplift import Outcome, Said, Uplift, uplift, uplift_of_all
+from pushpull.insights.uplift.estimates import difference
 from pushpull.learners.segments import parse_segment
 from pushpull.learners.vocabulary import Channel
 from pushpull.ledger.specs import WaveSpec
@@ -205,3 +207,15 @@ def test_an_additional_completer_has_a_price_where_there_are_any(engine: Engine)
     assert said.price.at_least is not None
     assert said.price.at_most is not None
     assert said.price.at_least < said.price.each < said.price.at_most
+
+
+def test_one_person_who_alone_was_active_before_does_not_keep_the_rest_from_being_compared() -> None:
+    chance = np.random.default_rng(1)
+    for size in range(20, 80):  # by size, rounding makes of their leverage 1 or a little less
+        is_treated = np.arange(2 * size) % 2 == 0
+        before = np.zeros((2 * size, 2))
+        before[:2] = (4.0, 3.7)  # one on each side
+        outcome = (chance.random(2 * size) < 0.5).astype(float)
+        plain, adjusted = difference(outcome, is_treated), difference(outcome, is_treated, before)
+        assert plain is not None
+        assert adjusted == plain

@@ -132,16 +132,24 @@ def _usable(covariates: Numbers | None, is_treated: Truths) -> Numbers:
         if not spread > 0:
             continue
         trial = [*chosen, centred / spread]
-        if all(_is_of_full_rank(np.column_stack(trial)[side]) for side in (is_treated, ~is_treated)):
+        if all(_is_spread(np.column_stack(trial)[side]) for side in (is_treated, ~is_treated)):
             chosen = trial
     return np.column_stack(chosen) if chosen else np.empty((len(is_treated), 0))
 
 
-def _is_of_full_rank(columns: Numbers) -> bool:
+def _is_spread(columns: Numbers) -> bool:
+    """Whether each column says something of its own, and of more than one person.
+
+    Where a single person differs from all others, their outcome is fitted exactly (leverage 1, D. C. Hoaglin, R. E.
+    Welsch, "The hat matrix in regression and ANOVA", 1978), and HC2 divides by zero.
+    """
     import numpy as np
 
     design = np.column_stack([np.ones(len(columns)), columns])
-    return bool(np.linalg.matrix_rank(design, tol=_OWN_PART * np.sqrt(len(columns))) == design.shape[1])
+    if np.linalg.matrix_rank(design, tol=_OWN_PART * np.sqrt(len(columns))) < design.shape[1]:
+        return False
+    basis, _ = np.linalg.qr(design)
+    return bool((basis**2).sum(axis=1).max() < 1 - _OWN_PART)
 
 
 def _constant(outcome: Numbers, columns: Numbers) -> tuple[float, float | None, float]:
