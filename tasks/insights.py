@@ -120,7 +120,7 @@ def look_at(campaign_key: str, as_of: datetime, *, thorough: bool = True, dry_ru
 
 @step("measure changes", run_name="measure changes of {campaign_key}")
 def measure_changes(campaign_key: str, as_of: datetime) -> list[Measured]:
-    """Compare the two weeks after each applied change with the two before it, once they are over."""
+    """Compare the two weeks after each applied change with the two before it, once both can have been answered."""
     with writing(installation().engine) as connection:
         found = [
             measure(connection, get(connection, proposal_id), metric)

@@ -128,7 +128,7 @@ def apply(proposal_id: int, as_of: datetime) -> Applied:
         note_applied(connection, approved, new_hash=made.new_hash, at=as_of)
         register(connection, campaign_spec(here.campaign(approved.campaign_key)), now=as_of)
     log.info("proposal applied", extra={"proposal": proposal_id, "campaign": approved.campaign_key})
-    said = f"proposal {proposal_id} was applied to {made.path.name}; it is measured two weeks from now"
+    said = f"proposal {proposal_id} was applied to {made.path.name}; it is measured 17 days from now"
     return Applied(proposal_id, said, True)
 
 

@@ -106,7 +106,7 @@ def test_a_planted_insight_becomes_a_changed_file_and_is_measured_all_linked(her
     assert came_to.is_applied
     assert hour_of(here) == 14
     assert measure_changes(CAMPAIGN, NOW + timedelta(days=13)) == []
-    (measured,) = measure_changes(CAMPAIGN, NOW + timedelta(days=14))
+    (measured,) = measure_changes(CAMPAIGN, NOW + timedelta(days=17))
     assert measured.said is Said.CANNOT_TELL  # nobody got a message in this test
     with reading(here.engine) as connection:
         (chain,) = chains_of(connection, CAMPAIGN)
@@ -127,7 +127,7 @@ def test_everything_again_adds_nothing(here: Installation) -> None:
     for _ in range(2):
         apply_approved(NOW)
         look_at(CAMPAIGN, NOW, thorough=False)
-        measure_changes(CAMPAIGN, NOW + timedelta(days=15))
+        measure_changes(CAMPAIGN, NOW + timedelta(days=18))
     assert rows(here) == (1, 1, 1, 2)
 
 

@@ -83,6 +83,7 @@ def _reached(connection: Connection, campaign_id: int, series: str, *, since: da
         select(delivery_event.c.learner_id)
         .where(
             delivery_event.c.wave_id == delivery.c.wave_id,
+            delivery_event.c.rotation == delivery.c.rotation,
             delivery_event.c.learner_id == delivery.c.learner_id,
             delivery_event.c.kind == EventKind.CLICKED.value,
             days_after(delivery_event.c.occurred_at, literal(0.0)) <= answer_by,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, distinct, func, select
 
 from pushpull.db import insert_into, rows_written
-from pushpull.insights.loop.answers import answers_to
+from pushpull.insights.loop.answers import ANSWER_DAYS, answers_to
 from pushpull.insights.loop.finding import Metric, MetricKind
 from pushpull.insights.loop.insights import as_insight, select_insights
 from pushpull.insights.loop.proposals import Proposal
@@ -32,6 +32,8 @@ from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind
 
 #: How long before and after the change is looked at.
 SPAN: Final = timedelta(days=14)
+#: How long after that is waited, so that the last messages have had as much time to be answered as those before.
+WAIT: Final = timedelta(days=ANSWER_DAYS)
 
 _LESS_IS_BETTER = frozenset({MetricKind.OPTED_OUT})
 
@@ -80,9 +82,10 @@ def measure(connection: Connection, of: Proposal, metric: Metric) -> Measured:
     """
     if of.applied_at is None:
         raise ValueError(f"proposal {of.id} was not applied")
-    at = of.applied_at + SPAN
+    until = of.applied_at + SPAN
+    at = until + WAIT
     before = counted(connection, of.campaign_id, metric, since=of.applied_at - SPAN, until=of.applied_at)
-    after = counted(connection, of.campaign_id, metric, since=of.applied_at, until=at)
+    after = counted(connection, of.campaign_id, metric, since=of.applied_at, until=until)
     if min(before.total, after.total) < FEWEST:
         why = f"fewer than {FEWEST} people before or after"
         return Measured(of.id, at, metric, Said.CANNOT_TELL, why=why)
@@ -142,7 +145,7 @@ def to_measure(connection: Connection, *, as_of: datetime, campaign_key: str = "
         select_insights()
         .add_columns(proposal.c.id.label("proposal_id"))
         .join(proposal, proposal.c.insight_id == insight.c.id)
-        .where(proposal.c.state == ProposalState.APPLIED.value, proposal.c.applied_at <= as_of - SPAN, ~known)
+        .where(proposal.c.state == ProposalState.APPLIED.value, proposal.c.applied_at <= as_of - SPAN - WAIT, ~known)
         .order_by(proposal.c.id)
     )
     if campaign_key:

@@ -25,8 +25,9 @@ from pushpull.insights.loop import (
     origin_of,
     proposals,
 )
+from pushpull.insights.loop.answers import answers_to
 from pushpull.insights.loop.insights import note
-from pushpull.insights.loop.measuring import SPAN, keep, measure, to_measure
+from pushpull.insights.loop.measuring import SPAN, WAIT, keep, measure, to_measure
 from pushpull.insights.loop.proposals import (
     NotAskedError,
     OldProposalError,
@@ -188,8 +189,9 @@ def test_an_applied_change_is_measured_once_when_its_time_has_come_and_linked_bo
     sent(engine, people, answered=30, at=at + 5 * DAY, name="after")
     with writing(engine) as connection:
         number = applied(connection, at=at)
-        assert to_measure(connection, as_of=at + SPAN - timedelta(seconds=1)) == []
-        assert to_measure(connection, as_of=at + SPAN) == [(number, METRIC)]
+        due = at + SPAN + WAIT  # whoever got the last message has had three days to answer, too
+        assert to_measure(connection, as_of=due - timedelta(seconds=1)) == []
+        assert to_measure(connection, as_of=due) == [(number, METRIC)]
         came_to = measure(connection, get(connection, number), METRIC)
         assert came_to.said is Said.BETTER
         assert came_to.before is not None
@@ -209,6 +211,17 @@ def test_an_applied_change_is_measured_once_when_its_time_has_come_and_linked_bo
         assert chain_to(connection, number).insight == chain.insight
         assert origin_of(connection, "1" * 64) == chain
         assert origin_of(connection, "9" * 64) is None
+
+
+def test_a_link_of_another_run_of_a_wave_is_no_answer_to_this_ones_message(engine: Engine) -> None:
+    with writing(engine) as connection:
+        a_campaign(connection)
+        people = learners(connection, 10)
+    sent(engine, people, answered=4, at=NOON, name="first")
+    with writing(engine) as connection:
+        connection.execute(delivery_event.update().values(rotation=1))
+        told = answers_to(connection, 1, "launch.hello", since=NOON - DAY, until=NOON + DAY)
+        assert (told.count, told.total) == (0, 10)
 
 
 @pytest.mark.parametrize("kind", MetricKind)
