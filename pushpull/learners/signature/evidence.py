@@ -20,11 +20,12 @@ from sqlalchemy import (
     Select,
     String,
     and_,
-    case,
     column,
     func,
+    literal,
     select,
     table,
+    union_all,
 )
 
 from pushpull.catalogue.tables import item, item_tag
@@ -202,7 +203,10 @@ def _table_of_runs(runs: Sequence[tuple[int, int, float]]) -> FromClause:
 def _reached(
     runs: Sequence[tuple[int, int, float]], as_of: datetime, first: int | None = None, last: int | None = None
 ) -> Select[Any]:
-    """``learner_id, channel, sent, answered``: what reached learners, and what of it a person followed, decayed."""
+    """``learner_id, channel, sent, answered``: what reached learners, and what of it a person followed, decayed.
+
+    Messages and followed links are summed apart: beside every message of a company SQLite would look through all links.
+    """
     run = _table_of_runs(runs)
     clicks = _clicks(run, as_of, first, last).subquery("clicks")
     mine = and_(
@@ -211,26 +215,30 @@ def _reached(
         clicks.c.learner_id == _delivery.c.learner_id,
     )
     of_run = and_(_delivery.c.wave_id == run.c.wave_id, _delivery.c.rotation == run.c.rotation)
-    statement = (
-        select(
-            _delivery.c.learner_id,
-            _delivery.c.channel,
-            func.sum(run.c.weight).label("sent"),
-            func.sum(case((clicks.c.learner_id.is_not(None), run.c.weight), else_=0.0)).label("answered"),
-        )
-        .select_from(run.join(_delivery, of_run).outerjoin(clicks, mine))
-        .where(_delivery.c.state.in_(_REACHED), _delivery.c.channel.is_not(None))
-        .group_by(_delivery.c.learner_id, _delivery.c.channel)
-    )
+    whose = (_delivery.c.learner_id, _delivery.c.channel)
+    is_told = [_delivery.c.state.in_(_REACHED), _delivery.c.channel.is_not(None)]
     if first is not None and last is not None:
-        statement = statement.where(_delivery.c.learner_id.between(first, last))
-    return statement
+        is_told.append(_delivery.c.learner_id.between(first, last))
+    nothing = literal(0.0, Float)
+    both = union_all(
+        select(*whose, run.c.weight.label("sent"), nothing.label("answered"))
+        .select_from(run.join(_delivery, of_run))
+        .where(*is_told),
+        select(*whose, nothing, clicks.c.weight).select_from(clicks.join(_delivery, mine)).where(*is_told),
+    ).subquery("both")
+    return select(
+        both.c.learner_id,
+        both.c.channel,
+        func.sum(both.c.sent).label("sent"),
+        func.sum(both.c.answered).label("answered"),
+    ).group_by(both.c.learner_id, both.c.channel)
 
 
-def _clicks(run: FromClause, as_of: datetime, first: int | None, last: int | None) -> Select[tuple[int, int, int]]:
-    """Each message whose link a person followed, once."""
+def _clicks(run: FromClause, as_of: datetime, first: int | None, last: int | None) -> Select[Any]:
+    """Each message whose link a person followed, once, and what it counts for."""
+    event = _delivery_event.c
     statement = (
-        select(_delivery_event.c.wave_id, _delivery_event.c.rotation, _delivery_event.c.learner_id)
+        select(event.wave_id, event.rotation, event.learner_id, run.c.weight)
         .select_from(run.join(_delivery_event, _delivery_event.c.wave_id == run.c.wave_id))
         .where(
             _delivery_event.c.rotation == run.c.rotation,
