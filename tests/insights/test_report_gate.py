@@ -342,6 +342,15 @@ def test_an_effects_interval_knows_of_the_blur() -> None:
     assert held / 600 > 0.925  # 95 % of 600, less three standard errors: fails once in a thousand correct programs
 
 
+def test_the_blur_makes_no_effect_that_is_more_than_everybody_who_did_it() -> None:
+    """A fifth of the treated, none of thirty held out: whatever the blur, nobody did it less often than never."""
+    for seed in range(200):
+        gate = Gate(Rules(str(seed).encode()), "spring")
+        found = gate.effect(0.2, Interval(0.08, 0.25), plain=0.2, sides=(20000, 30), cell="e", shares=(0.2, 0.0))
+        assert found is not None
+        assert found.points <= 20
+
+
 def test_signs_are_true_ones() -> None:
     assert [signed(value) for value in (3, -3, 0, -0.2)] == ["+3", "−3", "0", "0"]
     assert signed(0.25, 1) == "+0.2"

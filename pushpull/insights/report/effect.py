@@ -60,11 +60,13 @@ def helped(found: Uplift, gate: Gate) -> Helped:
         ("Adjusted", "for what was before the start", measured.adjusted_difference, measured.adjusted_interval),
         ("At every look", "adjusted, and safe to peek at", measured.adjusted_difference, measured.sequential_interval),
     )
+    means = (measured.treated.mean, measured.holdout.mean)
+    shares = None if means[0] is None or means[1] is None else (means[0], means[1])
     estimates = []
     for name, words, value, interval in rows:
         if value is None or interval is None or measured.difference is None:
             continue
-        effect = gate.effect(value, interval, plain=measured.difference, sides=sides, cell="effect")
+        effect = gate.effect(value, interval, plain=measured.difference, sides=sides, cell="effect", shares=shares)
         if effect is not None:
             estimates.append(Estimate(name, words, effect))
     by_name = {each.name: each for each in estimates}

@@ -85,7 +85,14 @@ class Gate:
         return dict(zip(found, visible, strict=True))
 
     def effect(
-        self, estimate: float, interval: Interval, *, plain: float, sides: Sequence[int], cell: str
+        self,
+        estimate: float,
+        interval: Interval,
+        *,
+        plain: float,
+        sides: Sequence[int],
+        cell: str,
+        shares: Sequence[float] | None = None,
     ) -> Effect | None:
         """A difference of shares, blurred as much as the counts of both sides would be.
 
@@ -95,6 +102,8 @@ class Gate:
             plain: the unadjusted difference: several estimates of one comparison are blurred alike.
             sides: people on each.
             cell: which comparison.
+            shares: of each side, as fractions of 1. Blurred they are shares still: with nobody of those held out, the
+                effect is not more than what all the others did.
 
         Returns:
             None: too few on a side.
@@ -105,7 +114,10 @@ class Gate:
         for side, people in enumerate(sides):
             what = f"report|{self.campaign}|{cell}|{side}|{people}|{plain:.12f}"
             told = blurred(_FAR, cell=what, key=self.rules.key) - _FAR
-            moved += (-1) ** side * told / people
+            shift = told / people
+            if shares is not None:
+                shift = max(-shares[side], min(1 - shares[side], shift))
+            moved += (-1) ** side * shift
         noise = Z_95**2 * VARIANCE * sum(1 / people**2 for people in sides)
         below, above = sqrt((estimate - interval.low) ** 2 + noise), sqrt((interval.high - estimate) ** 2 + noise)
         return Effect(*(round(100 * max(-1.0, min(1.0, each))) for each in (moved, moved - below, moved + above)))
