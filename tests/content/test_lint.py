@@ -15,6 +15,8 @@ from pushpull.db import reading, writing
 from tests.content.conftest import EXAMPLE, Edit, line_of
 
 MESSAGES = "templates/messages"
+#: Rules about a campaign, or about a message that one sends.
+OF_A_CAMPAIGN = {"rendering", "mix", "structure", "missing-channel", "uniform", "subject-length", "tone"}
 
 
 def test_the_shipped_content_is_clean(content_dir: Path) -> None:
@@ -57,6 +59,8 @@ def test_the_shipped_content_is_clean(content_dir: Path) -> None:
 )  # fmt: skip
 def test_each_rule_finds_what_it_is_for(edit: Edit, copied: Path, file: str, old: str, new: str, rule: str) -> None:
     path = edit(file, old, new)
+    if rule not in OF_A_CAMPAIGN:  # what campaigns render takes the time, and is not what is tried
+        (copied / "campaigns" / f"{EXAMPLE}.yaml").unlink()
     found = [finding for finding in lint_content(copied) if finding.rule == rule]
     assert found, [str(finding) for finding in lint_content(copied)]
     assert found[0].file == path
