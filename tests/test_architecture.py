@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -168,3 +169,12 @@ def test_the_bounds_that_keep_the_prefect_server_alive_are_there() -> None:
     bounds = {each.name: each.specifier for each in map(Requirement, project["dependencies"])}
     assert not bounds["fastapi"].contains(Version("0.151.0"))
     assert not bounds["prefect"].contains(Version("3.10.0"))
+
+
+def test_statistics_and_drawing_are_loaded_only_where_they_are_used() -> None:
+    """A worker that sends and a page that is read carry none of it: seconds to start, and hundreds of megabytes."""
+    heavy = "{'matplotlib', 'pandas', 'scipy', 'sklearn', 'statsmodels', 'wordllama'}"
+    starting = "cli, web.app, tasks.deliver, flows.dispatch, pushpull.insights.report"
+    code = f"import sys, {starting}; print(sorted({heavy} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "[]"
