@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
-from pushpull.db import reading
+from pushpull.db import reading, writing
 from pushpull.insights.tables import verdict
-from pushpull.ledger.tables import wave
+from pushpull.ledger.tables import campaign, wave
 from tests.cli.conftest import CAMPAIGN, Command
 from tests.content.conftest import CONTENT
 
@@ -43,7 +43,13 @@ def test_uplift_needs_to_know_of_what(launched: Command) -> None:
     assert "nothing-like-this" in launched("insights", "uplift", "nothing-like-this").error
 
 
-def test_a_campaign_that_tries_nothing_says_so(launched: Command) -> None:
+def test_a_campaign_that_tries_nothing_says_so(launched: Command, ledger: Engine) -> None:
+    said = launched("insights", "experiments", CAMPAIGN, "--as-of", LATER).out
+    assert "invitation-question: An invitation that asks a question" in said
+    assert "cannot tell" in said
+    with writing(ledger) as connection:
+        definition = connection.scalars(select(campaign.c.definition)).one()
+        connection.execute(update(campaign).values(definition={**definition, "experiments": []}))
     assert "tries nothing" in launched("insights", "experiments", CAMPAIGN, "--as-of", LATER).out
 
 
@@ -53,7 +59,8 @@ def test_verdicts_are_kept_and_come_out_the_same_again(launched: Command, ledger
     rows = [line.split("│") for line in said.splitlines() if "uplift" in line]
     assert [cell.strip() for cell in rows[0][2:6]] == ["uplift", "cannot tell", "", "yes"]
     with reading(ledger) as connection:
-        assert connection.scalars(select(verdict.c.subject)).all() == ["uplift"]
+        kept = connection.scalars(select(verdict.c.subject).order_by(verdict.c.subject)).all()
+        assert kept == ["experiment:invitation-question", "uplift"]
 
 
 def test_an_experiment_is_planned_by_lot_and_looked_at(
@@ -61,7 +68,8 @@ def test_an_experiment_is_planned_by_lot_and_looked_at(
 ) -> None:
     shutil.copytree(CONTENT, tmp_path / "content")
     path = tmp_path / "content" / "campaigns" / f"{CAMPAIGN}.yaml"
-    path.write_text(path.read_text(encoding="utf-8") + TRIED, encoding="utf-8")
+    before, _, own = path.read_text(encoding="utf-8").partition("\nexperiments:")
+    path.write_text(f"{before}\nstages:" + own.partition("\nstages:")[2] + TRIED, encoding="utf-8")
     monkeypatch.setenv("PUSHPULL_CONTENT_DIR", str(tmp_path / "content"))
     assert company("run", "launch", CAMPAIGN, "--as-of", "2026-01-12T05:05+01:00").code == 0
     company("run", "dispatch", "--as-of", "2026-01-12T09:05+01:00")

@@ -27,7 +27,7 @@ def test_a_diff_holds_what_is_changed_and_nothing_else(copied: Path) -> None:
         ("stages.launch.waves.reminder.hour", 14),
         ("stages.launch.waves.reminder.channels", ("email", "teams", "slack")),
         ("stages.launch.waves.reminder.prefer_learner_hour", True),
-        ("stages.onboarding.waves.invitation.variants", {"question": 1}),
+        ("stages.onboarding.waves.invitation.variants", {"standard": 1, "question": 3}),
         ("stop.opt_outs", 0.04),
     )
     made = draft(EXAMPLE, change, copied)
@@ -40,7 +40,7 @@ def test_a_diff_holds_what_is_changed_and_nothing_else(copied: Path) -> None:
         "+        channels: [email, teams, slack]",
         "+        prefer_learner_hour: true",
         "-        variants: {standard: 1, question: 1}",
-        "+        variants: {question: 1}",
+        "+        variants: {standard: 1, question: 3}",
     ]
     assert made.diff.startswith(f"--- a/campaigns/{EXAMPLE}.yaml\n+++ b/campaigns/{EXAMPLE}.yaml\n")
     assert made.base_hash == file_hash(EXAMPLE, copied)

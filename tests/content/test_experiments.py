@@ -26,7 +26,9 @@ experiments:
 
 def with_experiments(edit: Edit, *written: str) -> Path:
     path = edit(FILE, "key: ", "key: ")
-    path.write_text(path.read_text(encoding="utf-8") + "\n" + "".join(written), encoding="utf-8")
+    before, _, own = path.read_text(encoding="utf-8").partition("\nexperiments:")
+    stages = own.partition("\nstages:")[2]
+    path.write_text(f"{before}\nstages:{stages}\n{''.join(written)}", encoding="utf-8")
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pushpull.insights.experiments.look import looks
 from pushpull.insights.funnel import Step, funnel
 from pushpull.insights.reasons import WAVE_WORDS
 from pushpull.insights.report.chart_catalogue import spread_chart
@@ -35,6 +36,7 @@ from pushpull.insights.report.printed import (
     printed_periods,
 )
 from pushpull.insights.report.tables import departments_table, reasons_table, waves_table
+from pushpull.insights.report.tried import tried
 from pushpull.insights.small_numbers import FEWEST
 from pushpull.insights.uplift import uplift
 from pushpull.ledger.campaigns import campaign_id_of
@@ -86,7 +88,7 @@ def report_page(
     path = funnel(connection, campaign_key, as_of=as_of)
     found = figures(connection, campaign_id, as_of=as_of)
     gate = Gate(house.rules, campaign_key)
-    printed, looks = printed_funnel(path, gate), looks_of(connection, campaign_key, as_of=as_of, gate=gate)
+    printed, others = printed_funnel(path, gate), looks_of(connection, campaign_key, as_of=as_of, gate=gate)
     by_day = printed_periods(found.days, gate, is_weekly=False)
     is_weekly = are_too_few(by_day)
     periods = (
@@ -104,8 +106,9 @@ def report_page(
             "main",
             _section("funnel", "The funnel", _funnel_words(printed), funnel_chart(printed)),
             _section("effect", "Did it help?", effect_words(effect), _effect(effect)),
+            _tried(connection, campaign_key, found, as_of=as_of),
             _section("days", "Waves over time", _days_words(is_weekly), _days(periods, found, is_weekly)),
-            *_looked_at(looks),
+            *_looked_at(others),
             _section(
                 "waves",
                 "Waves",
@@ -135,6 +138,16 @@ def report_page(
         ),
         _footer(path.as_of, found),
     )
+
+
+def _tried(connection: Connection, campaign_key: str, found: Figures, *, as_of: datetime) -> Html | None:
+    seen = looks(connection, campaign_key, as_of=as_of)
+    if not seen:
+        return None
+    zone = str(found.campaign.definition.get("timezone") or "UTC")
+    days = [f"{local_day(each.decides_at, zone if known(zone) else 'UTC'):%d %b %Y}" for each in seen]
+    lead = "Experiments on the words of messages, as they were written down beforehand. Each is decided once."
+    return _section("tried", "What was tried", lead, tried(seen, days))
 
 
 def _section(key: str, title: str, lead: str | Html, *body: Html) -> Html:
