@@ -109,9 +109,20 @@ def campaigns(draw: st.DrawFn) -> Campaign:
     return changed.referring_to(replace(example.references, trends=trends))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(campaigns())
 def test_a_rule_gives_exactly_the_days_of_the_calendar(campaign: Campaign) -> None:
+    has_the_days_of_the_calendar(campaign)
+
+
+@pytest.mark.soak
+@settings(max_examples=2500, deadline=None)
+@given(campaigns())
+def test_a_rule_gives_exactly_the_days_of_any_calendar(campaign: Campaign) -> None:
+    has_the_days_of_the_calendar(campaign)
+
+
+def has_the_days_of_the_calendar(campaign: Campaign) -> None:
     length = (campaign.ends_on - campaign.start).days
     days = [campaign.start + timedelta(days=number) for number in range(-40, length + 41)]
     happens = [day for day in days if waves_on(campaign, day)]

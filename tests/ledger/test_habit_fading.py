@@ -232,7 +232,7 @@ def _bare_handover(identity: UUID, wave_id: int, campaign_id: int) -> dict[str, 
     return {"id": identity, "wave_id": wave_id, "campaign_id": campaign_id, "channel": "email", **numbers, **stamps}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 10))])
 def test_whatever_happens_nobody_gets_two_messages_of_the_stage_on_one_day(engine: Engine, seed: int) -> None:
     """Ten days of chance: two campaigns, both kinds of wave, re-runs, moves, changed minds, learning at any time."""
     dice = random.Random(seed)
