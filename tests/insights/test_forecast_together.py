@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from pushpull.db import reading, writing
-from pushpull.insights.forecast.comparing import compared
+from pushpull.insights.forecast.comparing import compare, compared
 from pushpull.insights.forecast.figures import RunFigures, count_run
 from pushpull.insights.forecast.parameters import assumed
 from pushpull.insights.forecast.storing import NoForecastError, latest, save, save_comparison
@@ -133,6 +134,19 @@ def test_a_wave_that_nobody_forecast_counts_as_a_miss() -> None:
     found = compared(a_forecast(), extra, as_of=ENDS)
     assert found.waves[-1].is_inside or found.waves[-2].is_inside
     assert [each.error for each in found.waves if each.what.startswith("habit")] == [None]
+
+
+def test_what_happened_after_the_last_simulated_moment_is_not_held_against_a_forecast(played: Played) -> None:
+    until = rehearsal.midnight(rehearsal.START) + timedelta(days=3)
+    made = a_forecast()
+    short = replace(made, setting=replace(made.setting, ends_at=until))
+    with reading(played.engine) as connection:
+        of_days = compare(connection, short, as_of=played.now)
+        real = count_run(connection, rehearsal.KEY, seed=-1, as_of=until, since=BEGINS)
+        all_of_it = count_run(connection, rehearsal.KEY, seed=-1, as_of=played.now, since=BEGINS)
+    assert of_days.is_over
+    assert of_days.sends.happened == real.sends < all_of_it.sends
+    assert {each.what for each in of_days.waves} == {*made.waves, *real.waves}
 
 
 def test_figures_are_those_of_the_ledger(played: Played) -> None:

@@ -98,11 +98,11 @@ def compare(connection: Connection, forecast: Forecast, *, as_of: datetime) -> C
     """Hold a forecast against the ledger.
 
     Args:
-        as_of: what happened later (aware) is not counted. Before the forecast's end only the waves of the days that are
-            over are compared.
+        as_of: what happened later (aware) is not counted, nor what happened after the last simulated moment. Before
+            that only the waves of the days that are over are compared.
     """
-    began = forecast.setting.begins_at
-    real = count_run(connection, forecast.campaign_key, seed=-1, as_of=as_of, since=began)
+    began, until = forecast.setting.begins_at, min(as_of, forecast.setting.ends_at)
+    real = count_run(connection, forecast.campaign_key, seed=-1, as_of=until, since=began)
     return compared(forecast, real, as_of=as_of)
 
 
