@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, distinct, func, select
+from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from pushpull.db import insert_into, rows_written
 from pushpull.insights.loop.answers import ANSWER_DAYS, answers_to
@@ -202,23 +202,17 @@ def _came_unasked(connection: Connection, campaign_id: int, *, since: datetime, 
 def _opted_out(connection: Connection, campaign_id: int, *, since: datetime, until: datetime) -> Proportion:
     """Of the learners a campaign reached in the time, those who opted out or complained in it."""
     sent_at = func.coalesce(handover.c.send_at, handover.c.as_of)
-    left = (
-        select(delivery_event.c.learner_id)
-        .where(
-            delivery_event.c.campaign_id == campaign_id,
-            delivery_event.c.kind.in_([EventKind.OPTED_OUT.value, EventKind.COMPLAINED.value]),
-            delivery_event.c.occurred_at >= since,
-            delivery_event.c.occurred_at < until,
-        )
-        .distinct()
-        .subquery("left_then")
+    left = select(delivery_event.c.learner_id).where(
+        delivery_event.c.campaign_id == campaign_id,
+        delivery_event.c.kind.in_([EventKind.OPTED_OUT.value, EventKind.COMPLAINED.value]),
+        delivery_event.c.occurred_at >= since,
+        delivery_event.c.occurred_at < until,
     )
+    has_left = case((delivery.c.learner_id.in_(left), delivery.c.learner_id))
     row = connection.execute(
-        select(func.count(distinct(left.c.learner_id)), func.count(distinct(delivery.c.learner_id)))
+        select(func.count(distinct(has_left)), func.count(distinct(delivery.c.learner_id)))
         .select_from(
-            delivery.join(wave, wave.c.id == delivery.c.wave_id)
-            .join(handover, handover.c.id == delivery.c.handover_id)
-            .outerjoin(left, left.c.learner_id == delivery.c.learner_id)
+            delivery.join(wave, wave.c.id == delivery.c.wave_id).join(handover, handover.c.id == delivery.c.handover_id)
         )
         .where(
             wave.c.campaign_id == campaign_id,
