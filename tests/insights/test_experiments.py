@@ -17,7 +17,8 @@ from pushpull.db import reading, writing
 from pushpull.insights.experiments.compare import compared
 from pushpull.insights.experiments.look import Look, Verdict, looks
 from pushpull.insights.experiments.lots import FLOOR, drawn, thompson
-from pushpull.insights.experiments.tally import Shown
+from pushpull.insights.experiments.plan import Guardrails
+from pushpull.insights.experiments.tally import Harm, Shown
 from pushpull.insights.tables import verdict
 from pushpull.insights.verdicts import keep, kept, reproduce
 from pushpull.learners.segments import parse_segment
@@ -200,6 +201,14 @@ def test_too_few_say_nothing_and_show_nobody(engine: Engine, sizes: dict[str, in
     assert look.said is Verdict.CANNOT_TELL
     assert look.figures[0].share is None
     assert look.compared[0].interval is None
+
+
+def test_a_variant_that_no_provider_takes_is_stopped_though_nothing_was_accepted() -> None:
+    limits = Guardrails(after=100)
+    assert Harm(accepted=0, failures=100).breach(limits).startswith("failures: 100")
+    assert Harm(accepted=0, failures=99).breach(limits) == ""
+    assert Harm(accepted=99, failures=9).breach(limits) == ""  # too few to say
+    assert Harm(accepted=100, failures=9).breach(limits) == ""
 
 
 @pytest.mark.parametrize(

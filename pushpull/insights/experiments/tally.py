@@ -48,6 +48,9 @@ class Harm:
 
     def breach(self, guardrails: Guardrails) -> str:
         """What is over its threshold, in words; empty: nothing is, or too little was sent to say."""
+        # A variant that no provider takes has failures alone.
+        if self.accepted + self.failures >= guardrails.after > self.accepted and self.failures > self.accepted:
+            return f"failures: {self.failures} and {self.accepted} accepted messages, more than half"
         if self.accepted < guardrails.after:
             return ""
         for name, count, limit in (
