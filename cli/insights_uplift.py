@@ -189,7 +189,10 @@ def _spoken(primary: Measured, *, is_final: bool) -> str:
 
 
 def _side(people: int, mean: float | None, unit: float) -> str:
-    return f"{people:,}" if mean is None else f"{unit * mean:.1f} of {people:,}"
+    """The share or the mean first, then of how many: "20.2 of 263" would read as a count."""
+    if mean is None:
+        return f"{people:,}"
+    return f"{unit * mean:.1f}{' %' if unit > 1 else ''} (n = {people:,})"
 
 
 def _estimate(value: float | None, interval: Interval | None, unit: float) -> str:

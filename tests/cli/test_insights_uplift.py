@@ -82,3 +82,11 @@ def test_an_experiment_is_planned_by_lot_and_looked_at(
     assert spec["lot"] == "question-in-the-subject@2026-01-15"
     assert sum(weight for _, weight in spec["variants"]) == 1000  # the chances are kept with the wave
     assert all(450 < weight < 550 for _, weight in spec["variants"])  # of which nothing is known yet
+
+
+def test_a_side_is_told_as_a_share_or_a_mean_and_of_how_many() -> None:
+    from cli.insights_uplift import _side
+
+    assert _side(263, 0.202, 100.0) == "20.2 % (n = 263)"
+    assert _side(263, 1.9, 1.0) == "1.9 (n = 263)"
+    assert _side(0, None, 100.0) == "0"
