@@ -211,7 +211,7 @@ def settle(conn: Connection, population: list[Person]) -> tuple[SegmentContext, 
 
 
 @settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
