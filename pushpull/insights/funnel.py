@@ -13,7 +13,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, distinct, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    Subquery,
+    and_,
+    case,
+    cast,
+    distinct,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from pushpull.insights.proportions import Interval, Proportion, difference_interval
 from pushpull.learners.lifecycle.events import utc_day
@@ -173,27 +188,51 @@ def _counted_paths(connection: Connection, campaign_id: int, *, as_of: datetime)
     """How many learners took which of the steps: one row per combination that occurs."""
     rows, clicks, events = _rows(campaign_id, as_of), _clicks(campaign_id, as_of), _events(campaign_id, as_of)
     starts_at = select(campaign.c.starts_at).where(campaign.c.id == campaign_id).scalar_subquery()
-    completed = events.c.completed_at.is_not(None)
+    # Put below one another, not joined: SQLite would look through all clicks and deeds beside each person.
+    nothing, no_arm, never = literal(0), cast(null(), String), cast(null(), events.c.completed_at.type)
+    parts = union_all(
+        select(
+            rows.c.learner_id,
+            rows.c.arm,
+            rows.c.eligible,
+            rows.c.reached,
+            nothing.label("clicked"),
+            nothing.label("active_days"),
+            nothing.label("learned"),
+            never.label("completed_at"),
+        ),
+        select(clicks.c.learner_id, no_arm, nothing, nothing, literal(1), nothing, nothing, never),
+        select(
+            events.c.learner_id,
+            no_arm,
+            nothing,
+            nothing,
+            nothing,
+            events.c.active_days,
+            events.c.learned,
+            events.c.completed_at,
+        ),
+    ).subquery("part")
+    names = ("arm", "eligible", "reached", "clicked", "active_days", "learned", "completed_at")
+    person = (
+        select(*(func.max(parts.c[name], type_=parts.c[name].type).label(name) for name in names))
+        .group_by(parts.c.learner_id)
+        .having(func.max(parts.c.arm).is_not(None))
+        .subquery("person")
+    )
+    completed = person.c.completed_at.is_not(None)
     flags = (
-        rows.c.arm,
-        rows.c.eligible.label(Step.ELIGIBLE),
-        rows.c.reached.label(Step.REACHED),
-        _flag(clicks.c.learner_id.is_not(None), Step.CLICKED),
-        _flag(events.c.active_days > 0, Step.ACTIVATED),
-        _flag(events.c.learned > 0, Step.STARTED),
-        _flag(and_(events.c.learned > 0, events.c.active_days > 1), Step.CAME_BACK),
+        person.c.arm,
+        person.c.eligible.label(Step.ELIGIBLE),
+        person.c.reached.label(Step.REACHED),
+        person.c.clicked.label(Step.CLICKED),
+        _flag(person.c.active_days > 0, Step.ACTIVATED),
+        _flag(person.c.learned > 0, Step.STARTED),
+        _flag(and_(person.c.learned > 0, person.c.active_days > 1), Step.CAME_BACK),
         _flag(completed, Step.COMPLETED),
-        _flag(and_(completed, events.c.completed_at < starts_at), "was_done_before"),
+        _flag(and_(completed, person.c.completed_at < starts_at), "was_done_before"),
     )
-    statement = (
-        select(*flags, func.count().label("people"))
-        .select_from(
-            rows.outerjoin(clicks, clicks.c.learner_id == rows.c.learner_id).outerjoin(
-                events, events.c.learner_id == rows.c.learner_id
-            )
-        )
-        .group_by(*flags)
-    )
+    statement = select(*flags, func.count().label("people")).group_by(*flags)
     return connection.execute(statement).all()
 
 
