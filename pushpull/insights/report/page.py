@@ -191,7 +191,7 @@ def _looked_at(looks: Looks) -> list[Html]:
             "catalogue",
             "The catalogue",
             "How starts are spread over all items the company has. Where few items have most starts, much of what was "
-            "bought lies idle.",
+            "bought lies idle. Items with fewer than five starters count as not started here; the audit counts them.",
             looks.spread,
             spread_chart,
         ),
