@@ -81,7 +81,9 @@ def pull_weeks(connection: Connection, campaign_key: str, *, as_of: datetime) ->
     zone = _zone(row.definition)
     if row.starts_at is None or as_of < row.starts_at:
         return ()
-    first, last = monday_of(row.starts_at, zone), monday_of(min(as_of, row.ends_at or as_of), zone)
+    # The end is the first instant that is no longer part of it.
+    latest = as_of if row.ends_at is None else min(as_of, row.ends_at - timedelta(microseconds=1))
+    first, last = monday_of(row.starts_at, zone), monday_of(latest, zone)
     counted = _counted(connection, campaign_id, first=first, weeks=(last - first).days // 7 + 1, zone=zone, as_of=as_of)
     rungs = dict(
         connection.execute(

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, update
 
 from pushpull.db import reading, writing
 from pushpull.insights.pull import decide_intensity, pull_weeks
 from pushpull.ledger.intensity import Decided, Held, IntensityRules, Rung, Week, decide, held, monday_of, note, rung_at
-from pushpull.ledger.tables import contact, delivery_event, handover
+from pushpull.ledger.tables import campaign, contact, delivery_event, handover
 from pushpull.ledger.vocabulary import MessageClass, Reason, Touch
 from tests.ledger.builders import (
     DAWN,
@@ -266,6 +266,15 @@ def test_the_weekly_look_counts_visits_of_the_reached_and_moves_the_rung_once(en
         assert not decide_intensity(connection, "safety", as_of=tuesday + timedelta(days=1))
         assert rung_at(connection, campaign_id, as_of=tuesday) is Rung.EASED
         assert pull_weeks(connection, "safety", as_of=tuesday)[-1].rung is Rung.EASED
+
+
+def test_a_campaign_that_ends_on_a_monday_at_midnight_has_no_week_after_it(engine: Engine) -> None:
+    midnight = datetime(2026, 1, 18, 23, tzinfo=UTC)  # of the 19th in Berlin
+    with writing(engine) as connection:
+        campaign_id = a_campaign(connection, items=("course",), definition=LADDER)
+        connection.execute(update(campaign).where(campaign.c.id == campaign_id).values(ends_at=midnight))
+        weeks = pull_weeks(connection, "safety", as_of=midnight + timedelta(days=30))
+    assert weeks[-1].begins == date(2026, 1, 12)
 
 
 def test_weeks_of_fewer_than_five_learners_are_not_shown_and_others_ask_for_no_ladder(engine: Engine) -> None:
