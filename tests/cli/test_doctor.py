@@ -76,10 +76,10 @@ def test_whether_the_schema_is_behind_can_be_asked_without_changing_it(pushpull:
     assert not database.exists()
     upgraded = pushpull("upgrade")
     assert upgraded.code == 0
-    assert [line[:5] for line in upgraded.out.splitlines()] == ["0001:", "0002:", "0003:", "0004:", "the d"]
+    assert [line[:5] for line in upgraded.out.splitlines()] == ["0001:", "0002:", "0003:", "0004:", "0005:", "the d"]
     assert "was at nothing" in upgraded.out
     assert pushpull("upgrade", "--check").code == 0
-    assert pushpull("upgrade").out == "the database is at 0004: no change\n"
+    assert pushpull("upgrade").out == "the database is at 0005: no change\n"
 
 
 def test_a_doctor_that_waits_sees_what_is_mended_meanwhile(
