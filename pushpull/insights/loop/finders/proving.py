@@ -9,6 +9,9 @@ from pushpull.insights.loop.finding import Change, Found, Metric, MetricKind, Se
 from pushpull.insights.loop.looking import Look
 from pushpull.insights.loop.vocabulary import InsightKind
 
+#: The primary outcome, in words.
+_PRIMARY = "Completing all of it"
+
 
 def effects(look: Look) -> Iterator[Found]:
     """What the campaign changed. A campaign without a holdout, or with too few in it, has nothing to be told."""
@@ -22,7 +25,7 @@ def effects(look: Look) -> Iterator[Found]:
     yield Found(
         InsightKind.UPLIFT,
         primary.outcome.value,
-        f"{primary.outcome.value}: {primary.said.value}"
+        f"{_PRIMARY}: {primary.said.value}"
         + (f" ({primary.why})" if primary.why else "")
         + f"; a difference of {100 * difference:+.1f} points against the holdout, 95 % interval "
         f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {'final' if found.is_final else 'so far'}.",
