@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Many tests wait for processes and answers: more of them at once than a small machine has cores.
+SPREAD := -n 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo replay test soak chaos lint format bench serve lock clean
@@ -27,10 +29,10 @@ replay: $(READY) ## Replay real learner data (../shared/data/oulad) day by day a
 	@$(BIN)/pushpull replay
 
 test: $(READY) ## Run the tests, on SQLite and on a real PostgreSQL
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest $(SPREAD)
 
 soak: $(READY) ## Run the long tests too
-	@$(BIN)/pytest -n 2 --soak
+	@$(BIN)/pytest $(SPREAD) --soak
 
 chaos: $(READY) ## Kill 500 workers while providers fail, and count what arrived
 	@$(BIN)/python -m tests.faults.chaos

@@ -27,7 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests marked `soak` too; they take minutes to hours")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist asks for the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("prefect"):
+            # Two of them at once are enough for a small machine; the other test processes go on meanwhile.
+            folder = item.path.relative_to(config.rootpath / "tests").parts[0]
+            item.add_marker(pytest.mark.xdist_group("runs" if folder in {"flows", "faults"} else "servers"))
     if config.getoption("--soak"):
         return
     for item in items:

@@ -8,25 +8,18 @@ of the sign-in are in `web.sign_in`, which loads this module when somebody signs
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-import httpx
+import httpx2
+from authlib.integrations.starlette_client import OAuth, OAuthError
 from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pushpull.settings import Settings
-
-with warnings.catch_warnings():
-    # The library would rather have a successor of httpx, and says so to everybody who starts the app.
-    from authlib.deprecate import AuthlibDeprecationWarning
-
-    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
-    from authlib.integrations.starlette_client import OAuth, OAuthError
 
 #: How long the provider may take in all for one of our pages, in seconds.
 _PATIENCE: Final = 8.0
@@ -85,7 +78,7 @@ def _faults() -> Iterator[None]:
         yield
     except (OAuthError, JoseError) as error:
         raise Refused(type(error).__name__) from None
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
         raise ProviderIsAway(type(error).__name__) from None
     except _GARBAGE as error:
         raise Refused(type(error).__name__) from None
@@ -126,7 +119,7 @@ async def _client_of(settings: Settings, hour: int) -> Any:
         for endpoint in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             if not str(found[endpoint]).startswith(("https://", f"{own}/")):
                 raise ValueError("an endpoint that is not encrypted")
-    except (httpx.HTTPError, httpx.InvalidURL, *_GARBAGE) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, *_GARBAGE) as error:
         _client.cache_clear()  # what was wrong must not be kept
         raise ProviderIsAway(type(error).__name__) from None
     return client

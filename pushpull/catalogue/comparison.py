@@ -121,7 +121,7 @@ def ids_of(connection: Connection, keys: Sequence[str]) -> tuple[int, ...]:
     """
     wanted = tuple(dict.fromkeys(keys))
     if not 2 <= len(wanted) <= MOST:
-        raise NotComparableError(f"two or {MOST} items are compared, not {len(wanted)}")
+        raise NotComparableError(f"two to {MOST} items are compared, not {len(wanted)}")
     known = item_ids(connection, wanted)
     for key in wanted:
         if key not in known:

@@ -6,6 +6,7 @@ over after a committed pause or cancel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, time, timedelta
 
@@ -26,8 +27,11 @@ _RECALLABLE = (DeliveryState.PLANNED.value, DeliveryState.HELD.value, DeliverySt
 class UnknownCampaignError(LookupError):
     """No campaign of that key was registered."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"no campaign {key!r} in the ledger: `pushpull run launch {key}` brings it in from its file")
+    def __init__(self, key: str, known: Sequence[str]) -> None:
+        there = f"there are {', '.join(known)}" if known else "there is none yet"
+        super().__init__(
+            f"no campaign {key!r} in the ledger, {there}; `pushpull run launch KEY` brings one in from its file"
+        )
 
 
 class UnknownItemsError(LookupError):
@@ -72,8 +76,14 @@ def campaign_id_of(connection: Connection, key: str) -> int:
     """
     found = connection.execute(select(campaign.c.id).where(campaign.c.key == key)).scalar_one_or_none()
     if found is None:
-        raise UnknownCampaignError(key)
+        raise _unknown(connection, key)
     return int(found)
+
+
+def _unknown(connection: Connection, key: str) -> UnknownCampaignError:
+    return UnknownCampaignError(
+        key, connection.execute(select(campaign.c.key).order_by(campaign.c.key)).scalars().all()
+    )
 
 
 def wave_id_of(connection: Connection, campaign_key: str, key: str) -> int:
@@ -201,7 +211,7 @@ def _campaign_status(connection: Connection, key: str) -> str:
         select(campaign.c.status).where(campaign.c.key == key).with_for_update()
     ).scalar_one_or_none()
     if status is None:
-        raise UnknownCampaignError(key)
+        raise _unknown(connection, key)
     return str(status)
 
 

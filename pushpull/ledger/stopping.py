@@ -85,6 +85,10 @@ def stop_signal(connection: Connection, campaign_id: int) -> str | None:
     thresholds = StopThresholds.model_validate(row.definition.get("stop") or {})
     news = figures(connection, campaign_id).since(Figures(**(row.stop_baseline or {})))
     if news.accepted < thresholds.after:
+        # Where nearly everything is refused, hardly anything is ever accepted to take a share of.
+        tried = news.accepted + news.failures
+        if tried >= thresholds.after and news.failures / tried > thresholds.failures:
+            return f"failures: {news.failures} of {tried} messages, over the threshold of {thresholds.failures:.1%}"
         return None
     for name, count, limit in (
         ("opt-outs", news.opt_outs, thresholds.opt_outs),

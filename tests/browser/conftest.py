@@ -28,7 +28,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield opened
 
 
-@pytest.fixture(params=DEVICES, ids=str)
+#: Walked with always; with the others in a soak. A phone without scripts is what everything must work on.
+_ALWAYS = (DEVICES[1], DEVICES[2])
+
+
+@pytest.fixture(
+    params=[pytest.param(each, id=str(each), marks=() if each in _ALWAYS else pytest.mark.soak) for each in DEVICES]
+)
 def device(request: pytest.FixtureRequest) -> Device:
     """A phone and a desktop, with and without scripts, in the light and in the dark."""
     found: Device = request.param

@@ -36,7 +36,7 @@ def test_items_are_compared_by_their_keys_or_for_a_learner(company: Command, led
     told = company("item", "compare", "feedback-101", "focus-time").out
     for words in ("Give feedback", "Protect your focus", "[basic]", "unknown", "too few"):
         assert words in told
-    assert "two or 3 items are compared, not 1" in company("item", "compare", "feedback-101").error
+    assert "two to 3 items are compared, not 1" in company("item", "compare", "feedback-101").error
     assert "no item has the key 'nope'" in company("item", "compare", "feedback-101", "nope").error
     assert company("item", "compare").code == 2
     with writing(ledger) as connection:

@@ -263,6 +263,7 @@ def it_tells_of_what_does_not_happen(stack: Orchestra, inbox: Inbox) -> None:
     assert not any(in_time in each for each in inbox.about("a run is late"))
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.prefect
 def test_automations_are_made_once_stay_as_ops_want_them_and_fire(

@@ -261,6 +261,7 @@ def test_undeploying_leaves_other_campaigns_and_what_ops_made_alone(
     assert server.undeploy("going") == []
 
 
+@pytest.mark.soak
 def test_a_run_that_waits_for_a_worker_survives_the_removal_of_another_campaign(
     server: Server, soon: Callable[[str], Campaign]
 ) -> None:
@@ -287,6 +288,7 @@ def test_a_run_that_waits_for_a_worker_survives_the_removal_of_another_campaign(
     server.undeploy("waiting")
 
 
+@pytest.mark.soak
 def test_deploying_the_flows_again_keeps_the_timelines_and_what_ops_paused(
     server: Server, soon: Callable[[str], Campaign]
 ) -> None:
@@ -313,6 +315,7 @@ def test_deploying_that_was_cut_short_goes_on_where_it_ended(server: Server, soo
     assert len(server.schedules("short")) == len(asked.schedules)
 
 
+@pytest.mark.soak
 def test_two_people_who_deploy_at_once_make_each_schedule_once(server: Server, soon: Callable[[str], Campaign]) -> None:
     asked = timeline_of(soon("both"), datetime.now(UTC))
 

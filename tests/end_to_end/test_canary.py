@@ -52,6 +52,7 @@ def teams_ids(here: Playing) -> list[str]:
         return [str(each) for each in found.scalars()]
 
 
+@pytest.mark.soak
 def test_prefect_never_learns_anything_about_a_person(play: Play, prefect_database: str) -> None:
     here = play(80, approval_above=20, holdout=0)
     mark(here)

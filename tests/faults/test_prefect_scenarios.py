@@ -106,6 +106,7 @@ def test_a_server_that_is_killed_and_comes_back_changes_nothing(playing: Playing
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_a_run_that_cannot_tell_of_its_end_is_found_done_when_it_is_run_again(playing: Playing) -> None:
     stack = playing.stack
     worker = stack.start_worker()
@@ -134,6 +135,7 @@ def test_a_flow_that_is_killed_mid_wave_is_finished_by_the_next_dispatch(playing
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_when_a_worker_is_killed_with_its_flows_another_one_finishes(playing: Playing) -> None:
     stack = playing.stack
     worker = stack.start_worker()
@@ -147,6 +149,7 @@ def test_when_a_worker_is_killed_with_its_flows_another_one_finishes(playing: Pl
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_a_worker_that_is_asked_to_end_finishes_what_it_has_begun(playing: Playing) -> None:
     stack = playing.stack
     worker = stack.start_worker()
@@ -161,6 +164,7 @@ def test_a_worker_that_is_asked_to_end_finishes_what_it_has_begun(playing: Playi
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_a_wave_that_is_scheduled_twice_is_planned_and_sent_once(play: Play) -> None:
     playing = play(PEOPLE, channels=["email"], settings=SMALL_BATCHES)
     slowly(playing)
@@ -178,6 +182,7 @@ def test_a_wave_that_is_scheduled_twice_is_planned_and_sent_once(play: Play) -> 
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_retry_and_run_pressed_five_times_send_nothing_again(playing: Playing) -> None:
     stack = playing.stack
     stack.start_worker()
@@ -192,6 +197,7 @@ def test_retry_and_run_pressed_five_times_send_nothing_again(playing: Playing) -
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_a_zombie_holds_its_slot_for_five_minutes_and_no_longer(playing: Playing) -> None:
     stack = playing.stack
     zombie_of = stack.start_worker()
@@ -209,6 +215,7 @@ def test_a_zombie_holds_its_slot_for_five_minutes_and_no_longer(playing: Playing
     everybody_got_one(playing)
 
 
+@pytest.mark.soak
 def test_when_prefect_forgets_everything_nothing_is_sent_again_and_approvals_are_asked_for_again(
     play: Play, prefect_database: str, deployed_prefect: str
 ) -> None:

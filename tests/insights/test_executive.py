@@ -17,7 +17,7 @@ from pushpull.db import reading, writing
 from pushpull.insights.groups.figures import Rules
 from pushpull.insights.report import House, executive_page, write_executive
 from pushpull.insights.report.evidence import Evidence, evidence, money
-from pushpull.insights.report.gate import Gate, signed, words_of
+from pushpull.insights.report.gate import Effect, Gate, signed, words_of
 from pushpull.insights.tables import insight, measurement, proposal
 from pushpull.insights.uplift import uplift
 from pushpull.learners.vocabulary import Channel
@@ -72,10 +72,8 @@ def again(engine: Engine) -> dict[str, Callable[[], str]]:
     assert primary.difference == pytest.approx(shares[0] - shares[1])
     assert primary.adjusted_difference is not None
     assert primary.adjusted_interval is not None
-    effect = GATE.effect(
-        primary.adjusted_difference, primary.adjusted_interval, plain=primary.difference, sides=sides, cell="effect"
-    )
-    assert effect is not None
+    low, high = primary.adjusted_interval.low, primary.adjusted_interval.high
+    effect = Effect(*(round(100 * each) for each in (primary.adjusted_difference, low, high)))
     messages = counted(engine, "SELECT count(*) FROM delivery WHERE state = 'accepted'")
     cost = Decimal("0.25") * (GATE.people(messages, "messages|email") or 0)
     treated = GATE.people(sides[0], "side|treated") or 0
@@ -169,6 +167,18 @@ def test_of_few_held_out_no_effect_is_printed(engine: Engine) -> None:
     assert "Cannot tell" in page
     assert "fewer than 20 people were held out" in page
     assert {"effect", "cost.each", "additional"}.isdisjoint(found.numbers)
+
+
+def test_the_verdict_of_a_small_company_is_that_of_the_uplift_and_comes_at_the_end(engine: Engine) -> None:
+    furnish(engine, held_out=25)
+    page = executive_page(told(engine, days=30))
+    assert "Cannot tell yet" in page
+    assert "of so few nothing is said before the end" in page
+    with reading(engine) as conn:
+        final = uplift(conn, KEY, as_of=END)
+    found = told(engine)
+    assert found.helped.effect is not None
+    assert found.helped.effect.is_clear == (final.said != "cannot tell")
 
 
 def test_a_channel_without_a_price_is_named(engine: Engine) -> None:

@@ -316,8 +316,9 @@ def test_no_step_is_printed_larger_than_the_one_before() -> None:
 def test_an_effect_of_few_is_not_printed_and_one_of_many_hardly_moves() -> None:
     gate = Gate(Rules(KEY), "spring")
     interval = Interval(0.02, 0.08)
-    assert gate.effect(0.05, interval, plain=0.05, sides=(900, 19), cell="effect") is None
-    found = gate.effect(0.05, interval, plain=0.05, sides=(9000, 4000), cell="effect")
+    assert gate.effect(0.05, interval, plain=0.05, sides=(900, 19), cell="effect", is_final=True) is None
+    assert gate.effect(0.05, interval, plain=0.05, sides=(900, 99), cell="effect", is_final=False) is None
+    found = gate.effect(0.05, interval, plain=0.05, sides=(9000, 4000), cell="effect", is_final=False)
     assert found is not None
     assert (found.points, found.low, found.high) == (5, 2, 8)
     assert found.is_clear
@@ -329,13 +330,18 @@ def test_an_effects_interval_knows_of_the_blur() -> None:
     held = 0
     for seed in range(600):
         dice = np.random.default_rng(seed)
-        counts = dice.binomial(40, 0.5, size=2)
-        sides = [Proportion(int(count), 40) for count in counts]
-        value = float(counts[0] - counts[1]) / 40
-        error = 1.96 * (2 * 0.25 / 40) ** 0.5
+        counts = dice.binomial(100, 0.5, size=2)
+        sides = [Proportion(int(count), 100) for count in counts]
+        value = float(counts[0] - counts[1]) / 100
+        error = 1.96 * (2 * 0.25 / 100) ** 0.5
         gate = Gate(Rules(str(seed).encode()), "spring")
         found = gate.effect(
-            value, Interval(value - error, value + error), plain=value, sides=[each.total for each in sides], cell="e"
+            value,
+            Interval(value - error, value + error),
+            plain=value,
+            sides=[each.total for each in sides],
+            cell="e",
+            is_final=False,
         )
         assert found is not None
         held += found.low <= 0 <= found.high
@@ -343,10 +349,12 @@ def test_an_effects_interval_knows_of_the_blur() -> None:
 
 
 def test_the_blur_makes_no_effect_that_is_more_than_everybody_who_did_it() -> None:
-    """A fifth of the treated, none of thirty held out: whatever the blur, nobody did it less often than never."""
+    """A fifth of the treated, none of a hundred held out: whatever the blur, nobody did it less often than never."""
     for seed in range(200):
         gate = Gate(Rules(str(seed).encode()), "spring")
-        found = gate.effect(0.2, Interval(0.08, 0.25), plain=0.2, sides=(20000, 30), cell="e", shares=(0.2, 0.0))
+        found = gate.effect(
+            0.2, Interval(0.08, 0.25), plain=0.2, sides=(20000, 100), cell="e", is_final=False, shares=(0.2, 0.0)
+        )
         assert found is not None
         assert found.points <= 20
 

@@ -566,6 +566,15 @@ def test_failures_are_refusals_and_bounces(engine: Engine) -> None:
         assert str(stop_signal(connection, campaign_id)).startswith("failures: 2 for 5")
 
 
+def test_a_campaign_whose_every_message_is_refused_stops(engine: Engine) -> None:
+    with writing(engine) as connection:
+        campaign_id = a_campaign(connection, stop=StopThresholds(after=5, failures=0.3))
+        people = learners(connection, 6)
+    drained(engine, planned(engine, a_wave()), Sink({each: [Rejected("bad")] for each in people}))
+    with reading(engine) as connection:
+        assert str(stop_signal(connection, campaign_id)).startswith("failures: 6 of 6")
+
+
 # ---- misfires
 
 

@@ -23,6 +23,7 @@ from pushpull.insights.engagement.policy import Drawn, Worth, worth_of_each
 from pushpull.insights.engagement.shrinkage import Rate, shrunk
 from pushpull.insights.proportions import Proportion
 from pushpull.insights.small_numbers import FEWEST
+from pushpull.learners.habit import is_zone
 from pushpull.learners.tables import activity, learner
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS, OPENING_VERBS
 from pushpull.ledger.campaigns import campaign_id_of
@@ -179,7 +180,7 @@ def _cells(connection: Connection, sent: Subquery) -> tuple[Cell, ...]:
 
 
 def _hours(at: datetime, zone: str) -> str:
-    hour = at.astimezone(ZoneInfo(zone) if zone else UTC).hour // BAND_HOURS * BAND_HOURS
+    hour = at.astimezone(ZoneInfo(zone) if is_zone(zone) else UTC).hour // BAND_HOURS * BAND_HOURS
     return f"{hour:02d}–{hour + BAND_HOURS:02d}"
 
 

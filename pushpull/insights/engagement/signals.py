@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Select, String, and_, func, li
 
 from pushpull.catalogue.tables import item, item_tag
 from pushpull.db import UtcDateTime
-from pushpull.learners.tables import activity, cue_plan, learner_choice, referral
+from pushpull.learners.tables import activity, cue_plan, learner_choice, lifecycle_event, referral
 from pushpull.learners.verbs import NOT_ACTIVE_VERBS, OPENING_VERBS
-from pushpull.learners.vocabulary import Channel
+from pushpull.learners.vocabulary import Channel, LifecycleKind
 from pushpull.ledger.news import Word
 from pushpull.ledger.tables import campaign_item, delivery, delivery_event, fetch
 from pushpull.ledger.vocabulary import EventKind, FetchKind, Reader
@@ -59,7 +59,7 @@ _WORDS: Final = {
 
 
 def first_signals(connection: Connection, campaign_id: int, *, as_of: datetime) -> list[tuple[int, Signal, datetime]]:
-    """Who gave which signal, and when first.
+    """Who gave which signal since the campaign reached them, and when first.
 
     A wish for the daily two minutes is as old as the learner's latest choice: its own time is not kept.
 
@@ -78,13 +78,19 @@ def first_signals(connection: Connection, campaign_id: int, *, as_of: datetime) 
             Signal.FOLLOWED_SHARE,
             referral.c.learner_id,
             referral.c.came_at,
+            campaign_id,
             as_of,
             referral.c.item_id.in_(items_of(campaign_id)),
         ),
         _first(
-            Signal.HABIT, learner_choice.c.learner_id, learner_choice.c.updated_at, as_of, learner_choice.c.wants_habit
+            Signal.HABIT,
+            learner_choice.c.learner_id,
+            learner_choice.c.updated_at,
+            campaign_id,
+            as_of,
+            learner_choice.c.wants_habit,
         ),
-        _first(Signal.PLAN, cue_plan.c.learner_id, cue_plan.c.made_at, as_of),
+        _first(Signal.PLAN, cue_plan.c.learner_id, cue_plan.c.made_at, campaign_id, as_of),
     ).subquery("given")
     at = func.min(statement.c.at, type_=UtcDateTime()).label("at")
     rows = connection.execute(
@@ -102,18 +108,29 @@ def _first(
     signal: Signal,
     who: ColumnElement[Any],
     at: ColumnElement[Any],
+    campaign_id: int,
     as_of: datetime,
     *which: ColumnElement[bool],
 ) -> Select[Any]:
     moment = func.min(at, type_=UtcDateTime()).label("at")
     named = literal(signal.value, String).label("signal")
-    found: Select[Any] = select(who.label("learner_id"), named, moment).where(at <= as_of, *which).group_by(who)
-    return found
+    reached = (
+        select(func.min(lifecycle_event.c.occurred_at, type_=UtcDateTime()))
+        .where(
+            lifecycle_event.c.campaign_id == campaign_id,
+            lifecycle_event.c.learner_id == who,
+            lifecycle_event.c.kind == LifecycleKind.REACHED.value,
+        )
+        .correlate_except(lifecycle_event)
+        .scalar_subquery()
+    )
+    found: Select[Any] = select(who.label("learner_id"), named, moment)
+    return found.where(at <= as_of, at >= reached, *which).group_by(who)
 
 
-def _of_activity(signal: Signal, as_of: datetime, *which: ColumnElement[bool]) -> Select[Any]:
+def _of_activity(signal: Signal, campaign_id: int, as_of: datetime, *which: ColumnElement[bool]) -> Select[Any]:
     said = activity.c.voided_at.is_(None)
-    return _first(signal, activity.c.learner_id, activity.c.occurred_at, as_of, said, *which)
+    return _first(signal, activity.c.learner_id, activity.c.occurred_at, campaign_id, as_of, said, *which)
 
 
 def _at_events(campaign_id: int, signal: Signal, verbs: tuple[str, ...], as_of: datetime) -> Select[Any]:
@@ -128,13 +145,15 @@ def _at_events(campaign_id: int, signal: Signal, verbs: tuple[str, ...], as_of: 
             item.c.id.in_(select(item_tag.c.item_id).where(item_tag.c.tag.in_(about))),
         ),
     )
-    return _of_activity(signal, as_of, activity.c.verb.in_(verbs), activity.c.item_id.in_(events))
+    return _of_activity(signal, campaign_id, as_of, activity.c.verb.in_(verbs), activity.c.item_id.in_(events))
 
 
 def _clicked(campaign_id: int, as_of: datetime) -> Select[Any]:
     """The ledger knows of people's clicks alone."""
     clicked = and_(delivery_event.c.campaign_id == campaign_id, delivery_event.c.kind == EventKind.CLICKED.value)
-    return _first(Signal.OPENED_INTRO, delivery_event.c.learner_id, delivery_event.c.occurred_at, as_of, clicked)
+    return _first(
+        Signal.OPENED_INTRO, delivery_event.c.learner_id, delivery_event.c.occurred_at, campaign_id, as_of, clicked
+    )
 
 
 def _fetched(campaign_id: int, as_of: datetime) -> Select[Any]:
@@ -144,13 +163,14 @@ def _fetched(campaign_id: int, as_of: datetime) -> Select[Any]:
         fetch.c.reader == Reader.HUMAN.value,
         fetch.c.kind.in_([FetchKind.LANDING.value, FetchKind.START.value]),
     )
-    return _first(Signal.OPENED_INTRO, fetch.c.learner_id, fetch.c.at, as_of, by_a_person)
+    return _first(Signal.OPENED_INTRO, fetch.c.learner_id, fetch.c.at, campaign_id, as_of, by_a_person)
 
 
 def _opened_first(campaign_id: int, as_of: datetime) -> Select[Any]:
     first = items_of(campaign_id).order_by(campaign_item.c.position, campaign_item.c.item_id).limit(1)
     return _of_activity(
         Signal.OPENED_INTRO,
+        campaign_id,
         as_of,
         activity.c.verb.in_(OPENING_VERBS),
         activity.c.item_id == first.scalar_subquery(),
@@ -159,7 +179,7 @@ def _opened_first(campaign_id: int, as_of: datetime) -> Select[Any]:
 
 def _learned(campaign_id: int, as_of: datetime) -> Select[Any]:
     learning = activity.c.verb.not_in((*NOT_ACTIVE_VERBS, *OPENING_VERBS))
-    return _of_activity(Signal.FIRST_USE, as_of, learning, activity.c.item_id.in_(items_of(campaign_id)))
+    return _of_activity(Signal.FIRST_USE, campaign_id, as_of, learning, activity.c.item_id.in_(items_of(campaign_id)))
 
 
 def _talked(campaign_id: int, as_of: datetime) -> Select[Any]:
@@ -175,6 +195,7 @@ def _talked(campaign_id: int, as_of: datetime) -> Select[Any]:
         Signal.TALKED_TO_BOT,
         delivery_event.c.learner_id,
         delivery_event.c.occurred_at,
+        campaign_id,
         as_of,
         delivery_event.c.campaign_id == campaign_id,
         delivery_event.c.kind == EventKind.REPLIED.value,

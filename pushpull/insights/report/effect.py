@@ -1,4 +1,4 @@
-"""Did it help? The comparison with those held out, as a report prints it: blurred, with what could have been found.
+"""Did it help? The comparison with those held out, as a report prints it, with what could have been found.
 
 How uplift is estimated lives in :mod:`pushpull.insights.uplift`.
 """
@@ -11,7 +11,7 @@ from math import ceil
 
 from pushpull.insights.proportions import detectable_effect
 from pushpull.insights.report.chart_effect import Estimate
-from pushpull.insights.report.gate import FEWEST_IN_ARM, Effect, Gate
+from pushpull.insights.report.gate import FEWEST_IN_ARM, FEWEST_IN_ARM_SO_FAR, Effect, Gate
 from pushpull.insights.uplift import Uplift
 
 
@@ -66,7 +66,15 @@ def helped(found: Uplift, gate: Gate) -> Helped:
     for name, words, value, interval in rows:
         if value is None or interval is None or measured.difference is None:
             continue
-        effect = gate.effect(value, interval, plain=measured.difference, sides=sides, cell="effect", shares=shares)
+        effect = gate.effect(
+            value,
+            interval,
+            plain=measured.difference,
+            sides=sides,
+            cell="effect",
+            is_final=found.is_final,
+            shares=shares,
+        )
         if effect is not None:
             estimates.append(Estimate(name, words, effect))
     by_name = {each.name: each for each in estimates}
@@ -76,7 +84,7 @@ def helped(found: Uplift, gate: Gate) -> Helped:
     why_not = ""
     if not estimates:
         few = "held out" if sides[1] <= sides[0] else "written to"
-        why_not = (
-            f"fewer than {FEWEST_IN_ARM} people were {few}: a difference of so few would say more of them than of it"
-        )
+        why_not = f"fewer than {FEWEST_IN_ARM} people were {few}: so few say more of themselves than of an effect"
+        if min(sides) >= FEWEST_IN_ARM:
+            why_not = f"fewer than {FEWEST_IN_ARM_SO_FAR} people were {few}: of so few nothing is said before the end"
     return Helped(estimates, said, treated, holdout, detectable, found.is_final, why_not)

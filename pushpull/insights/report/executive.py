@@ -86,15 +86,11 @@ def executive_page(found: Evidence, *, report_href: str | None = None) -> str:
     return document(f"{row.name}: evidence", el("div", *body, class_="executive"))
 
 
-#: With fewer on a side, the blur moves the effect by a point and more.
-_FEW = 100
-
-
 def _verdict(found: Evidence, notes: _Notes) -> Html:
     helped, title = found.helped, el("h2", "Did it work?")
     effect = helped.effect
     if effect is None or helped.said is None:
-        answer = el("p", "Cannot tell", class_="big open")
+        answer = el("p", "Cannot tell" if helped.is_final else "Cannot tell yet", class_="big open")
         return el("section", el("div", title, answer), el("p", f"Because {helped.why_not}.", class_="lead"),
                   class_="verdict")  # fmt: skip
     if effect.is_clear:
@@ -109,10 +105,8 @@ def _verdict(found: Evidence, notes: _Notes) -> Html:
         if "detectable" in found.numbers
         else None
     )
-    few = " With so few on a side, the blur that protects them moves the effect by some points; the interval knows."
-    is_small = min(helped.treated or 0, helped.holdout or 0) < _FEW
     drawn = verdict_chart(Estimate("Effect", "on completing", effect))
-    note = el("p", sides, could, few if is_small else None, class_="note")
+    note = el("p", sides, could, class_="note")
     return el(
         "section",
         el("div", title, el("p", words, class_="answer"), number, between),

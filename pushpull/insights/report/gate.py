@@ -23,8 +23,10 @@ from pushpull.insights.proportions import Z_95, Interval
 from pushpull.insights.report.markup import number
 from pushpull.insights.small_numbers import FEWEST, shown
 
-#: Where a side of a comparison has fewer people, the blur would be a good part of what one sees.
+#: Of a side with fewer people no effect is told.
 FEWEST_IN_ARM: Final = 20
+#: Nor while a campaign goes on, and reports can be laid beside each other: the blur would be a good part of it.
+FEWEST_IN_ARM_SO_FAR: Final = 100
 #: Far from zero, below which the blur does not go.
 _FAR: Final = 1 << 20
 TOO_FEW: Final = f"fewer than {FEWEST}"
@@ -92,9 +94,13 @@ class Gate:
         plain: float,
         sides: Sequence[int],
         cell: str,
+        is_final: bool,
         shares: Sequence[float] | None = None,
     ) -> Effect | None:
-        """A difference of shares, blurred as much as the counts of both sides would be.
+        """A difference of shares: exactly at the end, and until then blurred as much as the counts of both sides.
+
+        The last one is told once, of groups that nobody knows their place in, and a verdict hangs on it: a blur could
+        turn that around. Those before come week after week, and could be subtracted from each other.
 
         Args:
             estimate: the difference, as a fraction of 1.
@@ -102,14 +108,17 @@ class Gate:
             plain: the unadjusted difference: several estimates of one comparison are blurred alike.
             sides: people on each.
             cell: which comparison.
+            is_final: the campaign is over, and nothing more is counted.
             shares: of each side, as fractions of 1. Blurred they are shares still: with nobody of those held out, the
                 effect is not more than what all the others did.
 
         Returns:
             None: too few on a side.
         """
-        if min(sides) < max(FEWEST_IN_ARM, self.rules.fewest):
+        if min(sides) < max(FEWEST_IN_ARM if is_final else FEWEST_IN_ARM_SO_FAR, self.rules.fewest):
             return None
+        if is_final:
+            return Effect(*(round(100 * each) for each in (estimate, interval.low, interval.high)))
         moved = estimate
         for side, people in enumerate(sides):
             what = f"report|{self.campaign}|{cell}|{side}|{people}|{plain:.12f}"

@@ -282,9 +282,10 @@ def _effect(found: Helped) -> Html:
         return el("p", "The comparison is not shown.", class_="none")
     method = (
         "People who were held out at random, against everybody else, as they were assigned; who had completed before "
-        "the start counts on neither side. The intervals are of 95 %, and wider by what the blurring of small numbers "
-        "makes them less sure."
+        "the start counts on neither side. The intervals are of 95 %."
     )
+    if not found.is_final:
+        method += " Until the end they are blurred, and wider by as much."
     return join(effect_chart(found.estimates, outcome="people completed"), el("p", method, class_="note"))
 
 
