@@ -30,7 +30,7 @@ class UnknownCampaignError(LookupError):
     def __init__(self, key: str, known: Sequence[str]) -> None:
         there = f"there are {', '.join(known)}" if known else "there is none yet"
         super().__init__(
-            f"no campaign {key!r} in the ledger, {there}; `pushpull run launch KEY` brings one in from its file"
+            f"no campaign {key!r} in the ledger, {there}; `pushpull run launch {key}` brings one in from its file"
         )
 
 
