@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Hundreds of processes are started by tests and by a worker: none of them compiles everything anew.
+export PYTHONDONTWRITEBYTECODE =
 # Many tests wait for processes and answers: more of them at once than a small machine has cores.
-SPREAD := -n 4 --dist loadgroup
+SPREAD := -n 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo replay test soak chaos lint format bench serve lock clean

@@ -141,6 +141,7 @@ def _plain_look(look: Look) -> dict[str, Any]:
         "why": look.why,
         "is_final": look.is_final,
         "decides_at": look.decides_at,
+        "decides_on": look.decides_on,
         "figures": look.figures,
         "compared": look.compared,
     }
@@ -162,6 +163,8 @@ def _print_uplift(found: Uplift, *, currency: str) -> None:
         )
     out.print(table)
     tell(f"{name}: {_sentence(found)}")
+    for why, outcomes in _unsaid(found).items():
+        tell(f"{', '.join(outcomes)}: {why}")
     if found.left_out:
         tell(f"Left out: {found.left_out} who had completed it all before the start.")
     if found.price is not None:
@@ -170,6 +173,15 @@ def _print_uplift(found: Uplift, *, currency: str) -> None:
         if price.each is not None:
             said += f": {price.each:,.2f} for each additional completer ({price.at_least:,.2f} to {price.at_most:,.2f})"
         tell(f"{said}.")
+
+
+def _unsaid(found: Uplift) -> dict[str, list[str]]:
+    """Why nothing is said, and of which outcomes beside the primary one."""
+    reasons: dict[str, list[str]] = {}
+    for each in found.outcomes[1:]:
+        if each.why:
+            reasons.setdefault(each.why, []).append(_WORDS[each.outcome.value])
+    return reasons
 
 
 def _sentence(found: Uplift) -> str:
@@ -224,5 +236,5 @@ def _print_look(look: Look) -> None:
         )
     out.print(table)
     winner = f" {look.winner}:" if look.winner else ""
-    when = "" if look.is_final else f" (until {look.decides_at:%Y-%m-%d}, when it is decided)"
+    when = "" if look.is_final else f" (until {look.decides_on:%Y-%m-%d}, when it is decided)"
     tell(f"{look.said.value}{when}:{winner} {look.why}")

@@ -163,7 +163,7 @@ def ask_about_proposals(as_of: datetime, campaign: str = "") -> list[int]:
 def publish_question(chain: Chain) -> str:
     """The evidence and the diff as Markdown, shown as an artifact of the run."""
     which = chain.tried[0].proposal
-    lines = [f"- {name}: `{value}`" for name, value in sorted(chain.insight.evidence.items())]
+    lines = [f"- {name.replace('_', ' ')}: `{_short(value)}`" for name, value in sorted(chain.insight.evidence.items())]
     markdown = "\n\n".join(
         [
             f"## {_plain(which.change.why)}",
@@ -182,6 +182,11 @@ def publish_question(chain: Chain) -> str:
         description=f"What proposal {which.id} would change, and why.",
     )
     return markdown
+
+
+def _short(value: object) -> str:
+    """A number to four digits; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _made_anew(connection: Connection, waiting: Proposal, as_of: datetime) -> None:

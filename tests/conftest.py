@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 from pushpull.db import open_database
 from pushpull.migrations import upgrade
 from tests import postgres
+from tests.spreading import ByGroup
 
 pytest_plugins = ["tests.standin.fixtures", "tests.orchestra.fixtures"]
 
@@ -27,13 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests marked `soak` too; they take minutes to hours")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist asks for the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("prefect"):
-            # Two of them at once are enough for a small machine; the other test processes go on meanwhile.
-            folder = item.path.relative_to(config.rootpath / "tests").parts[0]
-            item.add_marker(pytest.mark.xdist_group("runs" if folder in {"flows", "faults"} else "servers"))
     if config.getoption("--soak"):
         return
     for item in items:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -144,12 +145,18 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     raise RuntimeError(f"PostgreSQL did not answer:\n{log.read_text()[-2000:]}")
 
 
+def _create(admin: psycopg.Connection[Any], name: str, template: str) -> None:
+    """Copy a database file by file, which costs half of writing each page to the log; PostgreSQL has that since 15."""
+    strategy = "STRATEGY FILE_COPY" if admin.info.server_version >= 150000 else ""
+    admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}')
+
+
 @contextlib.contextmanager
 def database(server_url: str, *, template: str = "template1") -> Iterator[str]:
     """A fresh database on the server, copied from ``template`` and dropped afterwards."""
     name = f"t{os.getpid()}_{time.monotonic_ns()}"
     with psycopg.connect(f"{server_url}/postgres", autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        _create(admin, name, template)
     try:
         yield f"{server_url}/{name}"
     finally:
@@ -162,4 +169,4 @@ def wipe(url: str, *, template: str = "template1") -> None:
     server_url, _, name = url.rpartition("/")
     with psycopg.connect(f"{server_url}/postgres", autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        _create(admin, name, template)

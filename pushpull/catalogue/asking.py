@@ -41,6 +41,7 @@ class Askers:
         facts: ``goal`` and ``need``, each ordered by row.
         formats: chosen ones, by row.
         sessions: by row; who is not in it has none that is known.
+        topics: by row: tags a learner comes back to, without regard to capitals, with how much each is to be believed.
         over: pairs of row and item id: completed or given up.
         completed: of those pairs, which were completed.
     """
@@ -51,6 +52,7 @@ class Askers:
     facts: Mapping[str, Sequence[Fact]]
     formats: Mapping[int, Sequence[str]]
     sessions: Mapping[int, Session]
+    topics: Mapping[int, Sequence[tuple[str, float]]]
     over: NDArray[np.int64]
     completed: NDArray[np.bool_]
 
@@ -85,6 +87,7 @@ def read_askers(connection: Connection, learner_ids: Sequence[int], *, languages
         read_facts(connection, learner_ids, row_of),
         read_formats(connection, learner_ids, row_of),
         _read_sessions(connection, learner_ids, row_of),
+        _read_topics(connection, learner_ids, row_of),
         np.array([(row_of[who], what) for who, what, _ in done], dtype=np.int64).reshape(-1, 2),
         np.array([status == ProgressStatus.COMPLETED for _, _, status in done], dtype=bool),
     )
@@ -101,11 +104,31 @@ def _read_sessions(connection: Connection, learner_ids: Sequence[int], row_of: M
         minutes = _number(value)
         if minutes is None or not 0 < minutes <= _LONGEST:
             continue
-        told = Session(minutes, min(1.0, max(0.0, float(confidence))) * SOURCES.get(source, 0.8))
+        told = Session(minutes, _weight(confidence, source))
         known = found.get(row_of[learner_id])
         if known is None or (told.weight, -told.minutes) > (known.weight, -known.minutes):
             found[row_of[learner_id]] = told
     return found
+
+
+def _read_topics(
+    connection: Connection, learner_ids: Sequence[int], row_of: Mapping[int, int]
+) -> dict[int, list[tuple[str, float]]]:
+    found: dict[int, list[tuple[str, float]]] = {}
+    for learner_id, value, source, confidence in connection.execute(
+        select(profile_fact.c.learner_id, profile_fact.c.value, profile_fact.c.source, profile_fact.c.confidence).where(
+            in_ids(profile_fact.c.learner_id, learner_ids), profile_fact.c.kind == FactKind.TOPIC
+        )
+    ):
+        weight = _weight(confidence, source)
+        if weight:
+            found.setdefault(row_of[learner_id], []).append((str(value).casefold(), weight))
+    return found
+
+
+def _weight(confidence: float, source: str) -> float:
+    """How much a fact is to be believed, 0 to 1."""
+    return min(1.0, max(0.0, float(confidence))) * SOURCES.get(source, 0.8)
 
 
 def _number(text: str) -> float | None:

@@ -109,7 +109,10 @@ class Evaluation:
             )
         return {
             Verdict.BETTER: "the recommender foresees more than popularity does",
-            Verdict.WORSE: "popularity foresees more than the recommender does",
+            Verdict.WORSE: (
+                "popularity foresees more than the recommender does; "
+                "that is so, too, where most people were sent the same items and completed those"
+            ),
             Verdict.CANNOT_TELL: "cannot tell them apart: the interval of the difference holds 0",
         }[self.verdict]
 

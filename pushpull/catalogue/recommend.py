@@ -4,7 +4,7 @@ An item is eligible for a learner when it is active and available, is no part of
 language or in no stated one, the learner has completed what it requires, and has neither completed nor left it (nor
 one that says the same). Among these the relevance adds up how near the item is to the learner's goals and needs and to
 the trend, whether colleagues completed it, how popular it is (among people who finished the same things, where that is
-known: :mod:`pushpull.catalogue.together`), and how it fits the learner's formats and usual time. Relevance times
+known: :mod:`pushpull.catalogue.together`), and how it fits what they are used to (:mod:`pushpull.catalogue.fitting`). Relevance times
 quality must be worth the minutes (:mod:`pushpull.catalogue.worth`). A pick always has a reason that is true of it;
 without one there is no pick.
 
@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from pushpull.catalogue.asking import Askers, read_askers
+from pushpull.catalogue.fitting import Fit
 from pushpull.catalogue.nearness import Nearness
 from pushpull.catalogue.offering import Offering, read_finishers, read_offering
 from pushpull.catalogue.requirements import Requirements, read_requirements
 from pushpull.catalogue.similarity import IS_ABOUT, ContentModel, Matrix
 from pushpull.catalogue.together import Together, read_completions
-from pushpull.catalogue.worth import costs, qualities, time_fit
+from pushpull.catalogue.worth import costs, qualities
 
 #: Learners × items looked at together; bounds the memory to some tens of megabytes.
 _CELLS = 1_000_000
@@ -48,8 +49,6 @@ _SHORT = 10.0
 
 #: What each kind of reason adds to the relevance where it holds fully.
 _GOAL, _NEED, _TREND, _COLLEAGUES, _POPULAR, _IS_SHORT, _OF_CAMPAIGN = 1.0, 0.8, 1.0, 0.3, 0.3, 0.1, 0.05
-#: A chosen format and the time a learner usually takes decide between items that fit alike; they make none fit.
-_OF_FORMAT, _OF_TIME = 0.3, 0.15
 #: How much likeness to what was picked before takes away.
 _LIKENESS: Final = 0.2
 
@@ -142,7 +141,7 @@ class Recommender:
         self._quality = qualities(offering.ratings)
         self._cost = costs(offering.minutes, offering.has_address)
         self._speaks: dict[str | None, Mask] = {}
-        self._in_formats: dict[tuple[str, ...], Matrix] = {}
+        self._fit = Fit(offering)
 
     @classmethod
     def load(cls, connection: Connection, *, as_of: datetime) -> Recommender:
@@ -250,9 +249,7 @@ class Recommender:
         has_reason |= goal.of >= IS_ABOUT
         if askers.facts["need"]:
             has_reason |= need.of >= IS_ABOUT
-        for row, formats in askers.formats.items():
-            value[row] += self._of_formats(tuple(formats))
-        self._add_time_fit(askers, value)
+        self._fit.add_to(value, askers)
         own: dict[int, list[int]] = {}
         if self._together is not None:
             rows, columns, completed = self._over(askers)
@@ -303,22 +300,6 @@ class Recommender:
         columns = np.array([self._column.get(each, -1) for each in askers.over[:, 1].tolist()], dtype=np.int64)
         known = columns >= 0
         return askers.over[known, 0], columns[known], askers.completed[known]
-
-    def _add_time_fit(self, askers: Askers, value: Matrix) -> None:
-        if not askers.sessions:
-            return
-        rows = np.fromiter(askers.sessions, dtype=np.int64)
-        usual = np.array([each.minutes for each in askers.sessions.values()])
-        weight = np.array([each.weight for each in askers.sessions.values()], dtype=np.float32)
-        lengths, place = np.unique(usual, return_inverse=True)
-        fit = np.float32(_OF_TIME) * time_fit(lengths, self.offering.minutes)
-        value[rows] += weight[:, np.newaxis] * fit[place]
-
-    def _of_formats(self, formats: tuple[str, ...]) -> Matrix:
-        if formats not in self._in_formats:
-            fits = [each is not None and each in formats for each in self.offering.formats]
-            self._in_formats[formats] = np.float32(_OF_FORMAT) * np.array(fits, dtype=np.float32)
-        return self._in_formats[formats]
 
     def _trend(self, trend_tags: Sequence[str]) -> _Trend:
         size = len(self.offering.ids)

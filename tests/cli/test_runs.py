@@ -214,8 +214,8 @@ def test_a_person_decides_about_parked_deliveries(launched: Command, ledger: Eng
         (("run", "dispatch", "--as-of", "2026-01-12"), "2026-01-12T00:05Z"),
         (("run", "dispatch", "--as-of", "tomorrow"), "'tomorrow' is no ISO 8601 instant"),
         (("wave", "list", "nope"), "no campaign 'nope' in the ledger"),
-        (("wave", "release", "nope", "x", *WHY), "`pushpull run launch KEY` brings one in"),
-        (("campaign", "pause", "nope", *WHY), "`pushpull run launch KEY` brings one in"),
+        (("wave", "release", "nope", "x", *WHY), "`pushpull run launch nope` brings one in"),
+        (("campaign", "pause", "nope", *WHY), "`pushpull run launch nope` brings one in"),
         (("preview", "nope"), "there is no campaign 'nope'; known: two-minutes-a-day"),
     ],
 )

@@ -30,6 +30,8 @@ from tests.deployments.test_prefect_yaml import DEPLOYMENTS
 from tests.orchestra.processes import ROOT, until
 from tests.orchestra.stack import POOL, Orchestra, orchestra
 
+pytestmark = pytest.mark.xdist_group("stack")
+
 ALARMS = {each.name: each for each in alarms(heartbeat_seconds=30)}
 STATES = {"Pending", "Running", "Paused", "Suspended", "AwaitingConcurrencySlot", "AwaitingRetry", "Late"}
 ENDS = {"Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "TimedOut"}

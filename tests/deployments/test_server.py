@@ -25,7 +25,7 @@ from deployments import ports, processes, serve
 from deployments.orchestration import server_environment
 from tests.deployments.test_prefect_yaml import DEPLOYMENTS
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("servers")]
 
 T = TypeVar("T")
 
@@ -71,17 +71,17 @@ class Serving:
     environment: dict[str, str]
     groups: list[int]
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def ask(self, path: str, body: dict[str, Any] | None = None, *, method: str = "POST") -> Any:
         url = f"http://127.0.0.1:{self.port}/api{path}"
 
         def answered() -> httpx.Response | None:
-            answer = httpx.post(url, json=body or {}, timeout=30, trust_env=False)
+            answer = httpx.request(method, url, json=body or {}, timeout=30, trust_env=False)
             # A busy SQLite says so, and nothing was done: Prefect's own client asks again too.
             return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
         answer = until(path, answered)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
 
 
 @contextmanager
@@ -226,8 +226,7 @@ def the_doctor_finds_nothing_to_fix(server: Serving) -> None:
 
 def what_is_missing_is_to_be_fixed(server: Serving) -> None:
     (deployment,) = server.ask("/deployments/filter", {"deployments": {"name": {"any_": ["cohort-rerun"]}}})
-    path = f"http://127.0.0.1:{server.port}/api/deployments/{deployment['id']}"
-    httpx.delete(path, timeout=20, trust_env=False).raise_for_status()
+    server.ask(f"/deployments/{deployment['id']}", method="DELETE")
     said = _doctor(server)
     assert said.returncode == 1
     assert "not deployed: cohort-rerun" in said.stdout

@@ -28,7 +28,7 @@ from deployments.timelines import Change, Deployed, Difference, differences, no_
 from tests.content.conftest import CONTENT, EXAMPLE
 from tests.orchestra.processes import ROOT, Program, free_port, until
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("servers")]
 
 T = TypeVar("T")
 

@@ -21,7 +21,11 @@ from tests.orchestra.processes import until
 from tests.orchestra.surroundings import ANNOUNCEMENT, CAMPAIGN, today
 from tests.standin.faults import Fault
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]  # upper bound for a busy machine
+pytestmark = [
+    pytest.mark.prefect,
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.timeout(900),  # upper bound for a busy machine
+]
 
 #: In every personal field; telephone numbers have one of their own.
 MARKER, DIGITS = "canary", "5550100"

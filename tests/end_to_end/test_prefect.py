@@ -35,7 +35,11 @@ from tests.orchestra.surroundings import (
 )
 from tests.standin.engine import StandIn
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]  # upper bound for a busy machine
+pytestmark = [
+    pytest.mark.prefect,
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.timeout(900),  # upper bound for a busy machine
+]
 
 PEOPLE = 120
 JOINED = 12

@@ -23,7 +23,11 @@ from tests.orchestra.processes import kill_run, until
 from tests.orchestra.surroundings import CAMPAIGN
 from tests.standin.faults import Fault
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]  # upper bound for a busy machine
+pytestmark = [
+    pytest.mark.prefect,
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.timeout(900),  # upper bound for a busy machine
+]
 
 PEOPLE = 150
 #: A batch is of four times as many e-mails; each request's answer takes its time, and whoever dies, dies within a call.

@@ -50,7 +50,7 @@ from tests.tasks.test_approve import (
 
 __all__ = ["asking", "careful", "company", "launch_day"]
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
 from tests.flows.test_stages import ACCEPTED, count, run, send_all
 
+pytestmark = pytest.mark.xdist_group("runs")
+
 ANNOUNCEMENT = "launch.announcement@2026-01-12"
 ASKED = {"campaign": CAMPAIGN, "wave": ANNOUNCEMENT, "reason": "the mailboxes were full"}
 

@@ -36,7 +36,7 @@ from tests.channels.installations import SECRET, settings_with
 from tests.standin.engine import StandIn
 from tests.standin.variables import variables
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 
 def blocks_only(channels: str, name: str = "production") -> Settings:

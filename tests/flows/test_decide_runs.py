@@ -35,7 +35,7 @@ from tests.flows.test_stages import ACCEPTED, count
 
 __all__ = ["planned"]
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 
 @pytest.fixture

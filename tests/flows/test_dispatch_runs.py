@@ -34,7 +34,7 @@ from tests.tasks.test_deliver import SlowSandbox, slow
 
 __all__ = ["slow"]
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 NINE = timedelta(hours=9)
 

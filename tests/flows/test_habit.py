@@ -52,7 +52,7 @@ def nobody_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-pytestmark = pytest.mark.usefixtures("nobody_held_out")
+pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("nobody_held_out")]
 
 
 def ids(here: Installation) -> dict[str, int]:

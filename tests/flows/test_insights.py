@@ -34,6 +34,8 @@ from tests.flows.conftest import CAMPAIGN, company, launch_day
 
 __all__ = ["company", "launch_day"]
 
+pytestmark = pytest.mark.xdist_group("runs")
+
 CHANGE = Change((Setting("stages.launch.waves.reminder.hour", 14),), "Send the reminder at two.")
 FOUND = Found(
     InsightKind.SEND_HOUR,

@@ -23,7 +23,7 @@ from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
 from tests.flows.test_stages import ACCEPTED, count, messages_in_the_outbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.tasks.test_waiting import ANNOUNCEMENT
 
 __all__ = ["sending", "world"]
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 
 @pytest.fixture

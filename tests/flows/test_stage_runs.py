@@ -17,7 +17,7 @@ from tasks.events import Event
 from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tasks import publish
 from tasks.installation import Installation
 from tests.flows.conftest import CAMPAIGN, PEOPLE
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("runs"), pytest.mark.usefixtures("prefect")]
 
 ANNOUNCEMENT = "launch.announcement@2026-01-12"
 PAGE = "wave-two-minutes-a-day-launch-announcement-2026-01-12"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from enum import StrEnum
 
 from sqlalchemy import Connection, select
@@ -50,6 +50,7 @@ class Look:
 
     Args:
         decides_at: the begin of the day of the verdict, UTC; nothing later is counted.
+        decides_on: that day on the campaign's own calendar.
         winner: the variant to go on with; empty where it cannot be told.
         why: in words.
     """
@@ -58,6 +59,7 @@ class Look:
     campaign_key: str
     as_of: datetime
     decides_at: datetime
+    decides_on: date
     figures: tuple[Figures, ...]
     compared: tuple[Compared, ...]
     said: Verdict
@@ -94,19 +96,20 @@ def breached(connection: Connection, campaign_id: int, plan: ExperimentPlan, *, 
     return {variant: why for variant, why in broken.items() if why}
 
 
-def decision_instant(connection: Connection, campaign_id: int, plan: ExperimentPlan) -> datetime:
-    """The begin of the day of the verdict in the campaign's zone, UTC."""
+def _decision(connection: Connection, campaign_id: int, plan: ExperimentPlan) -> tuple[datetime, date]:
+    """The begin of the day of the verdict (UTC), and that day in the campaign's zone."""
     row = connection.execute(
         select(campaign.c.starts_at, campaign.c.definition).where(campaign.c.id == campaign_id)
     ).one()
     zone = str(row.definition.get("timezone") or "UTC")
-    return timing.local_instant(zone, plan.decision_day(timing.local_day(row.starts_at, zone)), time())
+    day = plan.decision_day(timing.local_day(row.starts_at, zone))
+    return timing.local_instant(zone, day, time()), day
 
 
 def _look(
     connection: Connection, campaign_id: int, campaign_key: str, plan: ExperimentPlan, *, as_of: datetime
 ) -> Look:
-    decides_at = decision_instant(connection, campaign_id, plan)
+    decides_at, decides_on = _decision(connection, campaign_id, plan)
     until = min(as_of, decides_at)
     waves = waves_of(connection, campaign_id, plan, until=until)
     messages = shown(connection, plan, waves, until=until) if waves else ()
@@ -114,7 +117,7 @@ def _look(
     figures = tuple(_figures(variant, messages, hurt.get(variant, Harm()), plan) for variant in plan.variants)
     found = compared(messages, plan.variants, min_effect=plan.min_effect)
     said, winner, why = _verdict(plan, figures, found, is_final=as_of >= decides_at)
-    return Look(plan, campaign_key, as_of, decides_at, figures, found, said, winner, why)
+    return Look(plan, campaign_key, as_of, decides_at, decides_on, figures, found, said, winner, why)
 
 
 def _figures(variant: str, messages: tuple[Shown, ...], hurt: Harm, plan: ExperimentPlan) -> Figures:

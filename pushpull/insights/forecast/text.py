@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pushpull.insights.forecast.comparing import Comparison
+from pushpull.insights.forecast.parameters import Kind, Parameter
 from pushpull.insights.forecast.together import Expected, Forecast
 
 Row = Mapping[str, object]
@@ -97,13 +98,20 @@ def step_rows(made: Forecast) -> list[Row]:
 
 def parameter_rows(made: Forecast) -> list[Row]:
     """What was assumed of people, and where it comes from."""
-    rows: list[Row] = []
-    for each in made.parameters.of:
-        low, high = each.interval()
-        rows.append(
-            {"what": each.what, "value": f"{each.mean:.3g} ({low:.3g} to {high:.3g})", "comes from": each.source}
-        )
-    return rows
+    people = sum(each.mean for each in made.parameters.of if each.kind is Kind.WEIGHT)
+    return [
+        {"what": each.what, "value": _in_its_unit(each, people), "comes from": each.source}
+        for each in made.parameters.of
+    ]
+
+
+def _in_its_unit(parameter: Parameter, people: float) -> str:
+    """A share in percent, a factor with a sign, a weight in percent of all of them; with its interval."""
+    low, high = parameter.interval()
+    if parameter.kind is Kind.FACTOR:
+        return f"× {parameter.mean:.3g} ({low:.3g} to {high:.3g})"
+    unit = 100.0 if parameter.kind is Kind.SHARE else 100.0 / people
+    return f"{unit * parameter.mean:.3g} % ({unit * low:.3g} to {unit * high:.3g})"
 
 
 def compared_rows(found: Comparison) -> list[Row]:

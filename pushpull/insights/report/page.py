@@ -106,7 +106,7 @@ def report_page(
             "main",
             _section("funnel", "The funnel", _funnel_words(printed), funnel_chart(printed)),
             _section("effect", "Did it help?", effect_words(effect), _effect(effect)),
-            _tried(connection, campaign_key, found, as_of=as_of),
+            _tried(connection, campaign_key, as_of=as_of),
             _section("days", "Waves over time", _days_words(is_weekly), _days(periods, found, is_weekly)),
             *_looked_at(others),
             _section(
@@ -140,14 +140,12 @@ def report_page(
     )
 
 
-def _tried(connection: Connection, campaign_key: str, found: Figures, *, as_of: datetime) -> Html | None:
+def _tried(connection: Connection, campaign_key: str, *, as_of: datetime) -> Html | None:
     seen = looks(connection, campaign_key, as_of=as_of)
     if not seen:
         return None
-    zone = str(found.campaign.definition.get("timezone") or "UTC")
-    days = [f"{local_day(each.decides_at, zone if known(zone) else 'UTC'):%d %b %Y}" for each in seen]
     lead = "Experiments on the words of messages, as they were written down beforehand. Each is decided once."
-    return _section("tried", "What was tried", lead, tried(seen, days))
+    return _section("tried", "What was tried", lead, tried(seen))
 
 
 def _section(key: str, title: str, lead: str | Html, *body: Html) -> Html:

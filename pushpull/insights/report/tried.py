@@ -20,28 +20,24 @@ _METRICS = {
 }
 
 
-def tried(found: Sequence[Look], days: Sequence[str]) -> Html:
-    """A list of experiments.
-
-    Args:
-        days: of their verdicts, in words, in the same order.
-    """
-    return el("ul", *(_one(each, day) for each, day in zip(found, days, strict=True)), class_="proposals")
+def tried(found: Sequence[Look]) -> Html:
+    """A list of experiments."""
+    return el("ul", *(_one(each) for each in found), class_="proposals")
 
 
-def _one(look: Look, day: str) -> Html:
+def _one(look: Look) -> Html:
     plan = look.plan
     others = ", ".join(f"“{each}”" for each in plan.variants[1:])
     asked = (
         f" “{plan.control}” against {others} in {plan.wave}, by {_METRICS[plan.metric]} within {plan.within_days} "
         "days. "
     )
-    return el("li", el("b", plan.hypothesis), asked, el("b", verdict_words(look, day)))
+    return el("li", el("b", plan.hypothesis), asked, el("b", verdict_words(look)))
 
 
-def verdict_words(look: Look, day: str) -> str:
+def verdict_words(look: Look) -> str:
     """What it came to, in a sentence; before its day, when that is."""
-    plan = look.plan
+    plan, day = look.plan, f"{look.decides_on:%d %b %Y}"
     if not look.is_final:
         return f"To be decided on {day}."
     if look.said is Verdict.STOPPED:

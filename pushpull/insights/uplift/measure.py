@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -166,7 +166,8 @@ def question_of(connection: Connection, campaign_key: str, *, as_of: datetime) -
         campaign_ids=(campaign_id,),
         item_ids=campaign_items(connection, campaign_id),
         starts_at=row.starts_at or as_of,
-        until=min(as_of, row.ends_at) if row.ends_at is not None else as_of,
+        # The end is the first instant that is no longer part of it.
+        until=as_of if row.ends_at is None else min(as_of, row.ends_at - timedelta(microseconds=1)),
         held_out=frozenset({Arm.HOLDOUT, Arm.GLOBAL_HOLDOUT}),
     )
 
