@@ -4,9 +4,9 @@ An item is eligible for a learner when it is active and available, is no part of
 language or in no stated one, the learner has completed what it requires, and has neither completed nor left it (nor
 one that says the same). Among these the relevance adds up how near the item is to the learner's goals and needs and to
 the trend, whether colleagues completed it, how popular it is (among people who finished the same things, where that is
-known: :mod:`pushpull.catalogue.together`), and how it fits what they are used to (:mod:`pushpull.catalogue.fitting`). Relevance times
-quality must be worth the minutes (:mod:`pushpull.catalogue.worth`). A pick always has a reason that is true of it;
-without one there is no pick.
+known: :mod:`pushpull.catalogue.together`), and how it fits what they are used to (:mod:`pushpull.catalogue.fitting`).
+Relevance times quality must be worth the minutes (:mod:`pushpull.catalogue.worth`). A pick always has a reason that is
+true of it; without one there is no pick.
 
 Picks are chosen one by one, each for its value less its likeness to those chosen before: maximal marginal relevance
 (Carbonell, Goldstein, SIGIR 1998), here value - 0.2 x likeness. Two items that say nearly the same are never picked
