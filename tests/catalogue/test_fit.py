@@ -191,6 +191,25 @@ def test_what_fits_into_the_usual_session_comes_first(engine: Engine) -> None:
         assert keys(conn, picks_for(conn, bo), "long", "brief") == ["long", "brief"]
 
 
+def test_a_topic_somebody_comes_back_to_decides_between_items_alike_and_makes_none_relevant(engine: Engine) -> None:
+    with writing(engine) as conn:
+        save_items(
+            conn,
+            [
+                an_item("ahead", "Python alpha", rating=3.2, tags=("code",)),
+                an_item("theirs", "Python beta", tags=("Data",)),
+                an_item("else", "Watercolours for beginners", minutes=60.0, tags=("data",)),
+            ],
+            at=START,
+        )
+        ada, bo = a_learner(conn), a_learner(conn, "bo")
+        for who in (ada, bo):
+            a_fact(conn, who, "goal", "Python")
+        a_fact(conn, ada, "topic", "data", source="learned", confidence=0.9)
+        assert keys(conn, picks_for(conn, ada), "ahead", "theirs", "else") == ["theirs", "ahead"]
+        assert keys(conn, picks_for(conn, bo), "ahead", "theirs", "else") == ["ahead", "theirs"]
+
+
 def test_picks_differ_from_each_other_where_that_costs_little(engine: Engine) -> None:
     with writing(engine) as conn:
         save_items(

@@ -265,13 +265,13 @@ def _independent(design: Floats) -> Ints:
 
 def _fit(design: Floats, events: Floats, count: Floats) -> tuple[Floats, Floats] | None:
     """Coefficients and their covariance; None where the model cannot be fitted."""
-    import statsmodels.api as sm
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
 
     both = np.stack([events, count - events], axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it did not converge is seen below
-        model = sm.GLM(both, design, family=sm.families.Binomial())
-        fitted = model.fit()
+        fitted = GLM(both, design, family=Binomial()).fit()
     coefficients, covariance = np.asarray(fitted.params), np.asarray(fitted.cov_params())
     if not (fitted.converged and np.isfinite(coefficients).all() and np.isfinite(covariance).all()):
         return None

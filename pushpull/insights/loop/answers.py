@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Subquery, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, literal, or_, select
 
 from pushpull.db import days_after
 from pushpull.insights.proportions import Proportion
@@ -22,6 +22,12 @@ from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind
 
 #: What follows a message within so many days is an answer to it.
 ANSWER_DAYS: Final = 3.0
+
+#: Deliveries with their wave and handover.
+ON_THEIR_WAY: Final = delivery.join(wave, wave.c.id == delivery.c.wave_id).join(
+    handover, handover.c.id == delivery.c.handover_id
+)
+_SENT_AT: Final = func.coalesce(handover.c.send_at, handover.c.as_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,17 @@ class Answers:
     series: str
     channel: str
     people: Proportion
+
+
+def were_sent(campaign_id: int, *, since: datetime, until: datetime) -> ColumnElement[bool]:
+    """Which deliveries :data:`ON_THEIR_WAY` were taken by a provider, from ``since`` to before ``until``."""
+    return and_(
+        wave.c.campaign_id == campaign_id,
+        delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
+        handover.c.diverted_to.is_(None),
+        since <= _SENT_AT,
+        until > _SENT_AT,
+    )
 
 
 def answers_by_channel(
@@ -77,8 +94,7 @@ def answers_to(
 
 def _reached(connection: Connection, campaign_id: int, series: str, *, since: datetime, until: datetime) -> Subquery:
     """``reached(series, channel, learner_id, answered)``: one row per accepted message."""
-    sent_at = func.coalesce(handover.c.send_at, handover.c.as_of)
-    answer_by = days_after(sent_at, literal(ANSWER_DAYS))
+    answer_by = days_after(_SENT_AT, literal(ANSWER_DAYS))
     clicked = (
         select(delivery_event.c.learner_id)
         .where(
@@ -97,7 +113,7 @@ def _reached(connection: Connection, campaign_id: int, series: str, *, since: da
         .where(
             activity.c.learner_id == delivery.c.learner_id,
             was_there(items, since=since, until=until + timedelta(days=ANSWER_DAYS)),
-            activity.c.occurred_at > sent_at,
+            activity.c.occurred_at > _SENT_AT,
             days_after(activity.c.occurred_at, literal(0.0)) <= answer_by,
         )
         .correlate(delivery, handover)
@@ -110,14 +126,7 @@ def _reached(connection: Connection, campaign_id: int, series: str, *, since: da
             delivery.c.learner_id,
             case((or_(clicked, came), 1), else_=0).label("answered"),
         )
-        .join(wave, wave.c.id == delivery.c.wave_id)
-        .join(handover, handover.c.id == delivery.c.handover_id)
-        .where(
-            wave.c.campaign_id == campaign_id,
-            delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
-            handover.c.diverted_to.is_(None),
-            sent_at >= since,
-            sent_at < until,
-        )
+        .select_from(ON_THEIR_WAY)
+        .where(were_sent(campaign_id, since=since, until=until))
     )
     return (statement.where(wave.c.series == series) if series else statement).subquery("reached")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from pushpull.db import insert_into, rows_written
-from pushpull.insights.loop.answers import ANSWER_DAYS, answers_to
+from pushpull.insights.loop.answers import ANSWER_DAYS, ON_THEIR_WAY, answers_to, were_sent
 from pushpull.insights.loop.finding import Metric, MetricKind
 from pushpull.insights.loop.insights import as_insight, select_insights
 from pushpull.insights.loop.proposals import Proposal
@@ -25,10 +25,10 @@ from pushpull.insights.small_numbers import FEWEST
 from pushpull.insights.tables import insight, measurement, proposal
 from pushpull.learners.tables import lifecycle
 from pushpull.ledger import timing
-from pushpull.ledger.tables import campaign, delivery, delivery_event, handover, wave
+from pushpull.ledger.tables import campaign, delivery, delivery_event
 from pushpull.ledger.terms import campaign_items
 from pushpull.ledger.visits import visits, zones_of
-from pushpull.ledger.vocabulary import ACCEPTED_STATES, EventKind
+from pushpull.ledger.vocabulary import EventKind
 
 #: How long before and after the change is looked at.
 SPAN: Final = timedelta(days=14)
@@ -201,7 +201,6 @@ def _came_unasked(connection: Connection, campaign_id: int, *, since: datetime, 
 
 def _opted_out(connection: Connection, campaign_id: int, *, since: datetime, until: datetime) -> Proportion:
     """Of the learners a campaign reached in the time, those who opted out or complained in it."""
-    sent_at = func.coalesce(handover.c.send_at, handover.c.as_of)
     left = select(delivery_event.c.learner_id).where(
         delivery_event.c.campaign_id == campaign_id,
         delivery_event.c.kind.in_([EventKind.OPTED_OUT.value, EventKind.COMPLAINED.value]),
@@ -211,16 +210,8 @@ def _opted_out(connection: Connection, campaign_id: int, *, since: datetime, unt
     has_left = case((delivery.c.learner_id.in_(left), delivery.c.learner_id))
     row = connection.execute(
         select(func.count(distinct(has_left)), func.count(distinct(delivery.c.learner_id)))
-        .select_from(
-            delivery.join(wave, wave.c.id == delivery.c.wave_id).join(handover, handover.c.id == delivery.c.handover_id)
-        )
-        .where(
-            wave.c.campaign_id == campaign_id,
-            delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
-            handover.c.diverted_to.is_(None),
-            sent_at >= since,
-            sent_at < until,
-        )
+        .select_from(ON_THEIR_WAY)
+        .where(were_sent(campaign_id, since=since, until=until))
     ).one()
     return _proportion(row)
 
