@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Hundreds of processes are started by tests and by a worker: none of them compiles everything anew.
 export PYTHONDONTWRITEBYTECODE =
 # Many tests wait for processes and answers: more of them at once than a small machine has cores.
-SPREAD := -n 4
+SPREAD := -n 4 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo replay test soak chaos lint format bench serve lock clean

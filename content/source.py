@@ -118,27 +118,41 @@ def read_yaml(path: Path) -> Source:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ContentError([Problem(path, line, "", "is not UTF-8; save the file as UTF-8")]) from error
-    return Source(path, *_loaded(text, path))
+    try:
+        return Source(path, *_loaded(text))
+    except _NotUsableError as error:
+        raise ContentError([Problem(path, error.line, "", error.what)]) from error
+
+
+class _NotUsableError(ValueError):
+    """A text is no YAML, or not the part of YAML that content is written in."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+        self.what = what
 
 
 @lru_cache(maxsize=256)
-def _loaded(text: str, path: Path) -> tuple[Any, Mapping[Place, int]]:
+def _loaded(text: str) -> tuple[Any, Mapping[Place, int]]:
     """Data and lines of a YAML text. Kept, because the same files are asked for again and again; nobody changes it."""
     if text.count("[") + text.count("{") > _MAX_BRACKETS:
-        raise ContentError([Problem(path, 1, "", f"is not valid YAML: more than {_MAX_BRACKETS} brackets")])
+        raise _NotUsableError(1, f"is not valid YAML: more than {_MAX_BRACKETS} brackets")
     try:
         for event in YAML(typ="rt", pure=True).parse(text) if "*" in text else ():
             if isinstance(event, AliasEvent):
                 line = event.start_mark.line + 1
-                raise ContentError([Problem(path, line, "", "anchors and aliases are not allowed; write it out")])
+                raise _NotUsableError(line, "anchors and aliases are not allowed; write it out")
         loaded = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = (error.problem or "is not YAML").strip().splitlines()[0]
-        raise ContentError([Problem(path, mark.line + 1 if mark else 1, "", f"is not valid YAML: {what}")]) from error
+        raise _NotUsableError(mark.line + 1 if mark else 1, f"is not valid YAML: {what}") from error
+    except _NotUsableError:
+        raise
     except (YAMLError, ValueError, RecursionError) as error:
         what = (str(error) or type(error).__name__).splitlines()[0]
-        raise ContentError([Problem(path, 1, "", f"is not valid YAML: {what}")]) from error
+        raise _NotUsableError(1, f"is not valid YAML: {what}") from error
     lines: dict[Place, int] = {}
     return _plain(loaded, (), lines), lines
 

@@ -1,7 +1,7 @@
 """`make demo`: a sample company, the example campaign, six simulated weeks, and what came of it.
 
-Embedded database, sandbox channels, nothing to start. The first day runs as Prefect flow runs; the others call the same
-flows as the plain functions they are.
+Embedded database, sandbox channels, nothing to start. The launch is planned and first sent by Prefect flow runs; then
+the same flows are called as the plain functions they are.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
     from channels.outbox import build_outbox
     from content.campaign import load_campaign
     from deployments.telling import tell_campaign
-    from flows.rehearsal import Clock, Rehearsal, days_of, midnight, orchestrated
+    from flows.dispatch import dispatch
+    from flows.launch import launch
+    from flows.rehearsal import Clock, Rehearsal, days_of, midnight
     from pushpull.db import reading, writing
     from pushpull.insights.report import Links, house_of, write_executive, write_report
     from pushpull.insights.sample import make_company
@@ -72,17 +74,14 @@ def run_demo(*, work_dir: Path, seed: int, size: int, console: Console) -> Path:
     with writing(here.engine) as connection:
         make_company(connection, seed=seed, size=size, now=clock.now, family=campaign.family)
     console.print(f"[bold]{campaign.name}[/bold]: {size} learners, {campaign.start} to {campaign.ends_on}")
-    rehearsal = Rehearsal(here, CAMPAIGN, SimulatedLearners(seed=seed), clock)
+    runs = {launch, dispatch}
+    rehearsal = Rehearsal(here, CAMPAIGN, SimulatedLearners(seed=seed), clock, as_runs=runs)
     days = days_of(campaign.start, campaign.ends_on)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with installed(here), Progress(*columns, console=console) as bar:
         playing = bar.add_task("starting Prefect for the launch day …", total=len(days))
         for day in days:
-            if day == campaign.start:
-                with orchestrated(rehearsal):
-                    asyncio.run(rehearsal.day(day))
-            else:
-                asyncio.run(rehearsal.day(day))
+            asyncio.run(rehearsal.day(day))
             bar.update(playing, advance=1, description=f"{day:%a %d %b}, week {1 + (day - campaign.start).days // 7}")
     with reading(here.engine) as connection:
         names = {wave.wave_id: wave.key for wave in wave_results(connection)}

@@ -7,8 +7,7 @@ plays one rehearsal and shows it, a forecast plays many (:mod:`flows.forecasting
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -56,7 +55,8 @@ class Rehearsal:
         campaign_key: the campaign.
         learners: who answers.
         clock: moved along.
-        as_runs: whether flows run as Prefect flow runs or as the plain functions they are.
+        as_runs: flows whose next run is a Prefect flow run, recorded with its tasks and artifacts; after it, and all
+            others, are called as the plain functions they are.
         sends: sends what is due at an instant (UTC); None: the dispatch flow does.
     """
 
@@ -64,7 +64,7 @@ class Rehearsal:
     campaign_key: str
     learners: SimulatedLearners
     clock: Clock
-    as_runs: bool = False
+    as_runs: set[Any] = field(default_factory=set)
     sends: Callable[[datetime], object] | None = None
     answers: Counter[str] = field(default_factory=Counter)
     _answered_until: datetime = field(init=False)
@@ -103,7 +103,8 @@ class Rehearsal:
             self.sends(self.clock.now)
 
     async def _run(self, flow: Any, **parameters: object) -> None:
-        run: Callable[..., Any] = flow if self.as_runs else flow.fn
+        run: Callable[..., Any] = flow if flow in self.as_runs else flow.fn
+        self.as_runs.discard(flow)
         await run(as_of=self.clock.now.isoformat(), **parameters)
 
     def _next_due(self, *, before: datetime) -> datetime | None:
@@ -115,16 +116,6 @@ class Rehearsal:
             with writing(self.here.engine) as connection:
                 self.answers += self.learners.act(connection, since=self._answered_until, until=until)
             self._answered_until = self.clock.now = until
-
-
-@contextmanager
-def orchestrated(rehearsal: Rehearsal) -> Iterator[None]:
-    """Inside the block flows run as Prefect flow runs: recorded, with their tasks and artifacts."""
-    rehearsal.as_runs = True
-    try:
-        yield
-    finally:
-        rehearsal.as_runs = False
 
 
 def days_of(start: date, end: date) -> list[date]:

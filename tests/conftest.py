@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from pushpull.db import open_database
 from pushpull.migrations import upgrade
 from tests import postgres
-from tests.spreading import ByGroup
+from tests.spreading import ByGroup, turn
 
 pytest_plugins = ["tests.standin.fixtures", "tests.orchestra.fixtures"]
 
@@ -35,6 +35,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=lambda item: turn(item.nodeid))
     if config.getoption("--soak"):
         return
     for item in items:
