@@ -111,6 +111,7 @@ def compile_template(source: str, context: Context, *, names: frozenset[str] = L
     return environment(context).from_string(check(source, context, names=names))
 
 
+@lru_cache(maxsize=2048)
 def check(source: str, context: Context = Context.TEXT, *, names: frozenset[str] = WORD_NAMES) -> nodes.Template:
     """The syntax tree of a template that keeps to the allow-list.
 

@@ -7,15 +7,20 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
 from sqlalchemy import Engine
 
 import cli
 import tasks.installation
 from pushpull.db import open_database
 from pushpull.settings import settings
+
+# A process of the command line reads the signatures of all commands once; so does this one, for hundreds of commands.
+typer.main.get_command = cache(typer.main.get_command)
 
 CAMPAIGN = "two-minutes-a-day"
 ANNOUNCEMENT = "launch.announcement@2026-01-12"
@@ -94,19 +99,40 @@ def pushpull(
 
 
 @pytest.fixture
-def company(pushpull: Command, tmp_path: Path) -> Command:
+def company(pushpull: Command, tmp_path: Path, database: Path, known: dict[str, bytes]) -> Command:
     """The commands of an installation with twelve learners and the campaign's items."""
     (tmp_path / "items.csv").write_text(ITEMS)
     (tmp_path / "people.csv").write_text(PEOPLE)
-    for kind, file in {"catalogue": "items.csv", "people": "people.csv"}.items():
-        assert pushpull("import", kind, file).code == 0
+    if "company" not in known:
+        for kind, file in {"catalogue": "items.csv", "people": "people.csv"}.items():
+            assert pushpull("import", kind, file).code == 0
+        known["company"] = _closed(database)
+    database.write_bytes(known["company"])
     return pushpull
 
 
+@pytest.fixture(scope="session")
+def known() -> dict[str, bytes]:
+    """Databases that were made by commands, to begin with again."""
+    return {}
+
+
+def _closed(database: Path) -> bytes:
+    """A database without anybody connected, as one file."""
+    engine = open_database(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return database.read_bytes()
+
+
 @pytest.fixture
-def launched(company: Command) -> Command:
+def launched(company: Command, database: Path, known: dict[str, bytes]) -> Command:
     """The same on the morning of the launch, planned and not yet sent."""
-    assert company("run", "launch", CAMPAIGN, "--as-of", "2026-01-12T05:05+01:00").code == 0
+    if "launched" not in known:
+        assert company("run", "launch", CAMPAIGN, "--as-of", "2026-01-12T05:05+01:00").code == 0
+        known["launched"] = _closed(database)
+    database.write_bytes(known["launched"])
     return company
 
 
