@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from pushpull.db import open_database
 from pushpull.migrations import upgrade
 from tests import postgres
+from tests.compiling import compile_once
 from tests.spreading import ByGroup, turn
 
 pytest_plugins = ["tests.standin.fixtures", "tests.orchestra.fixtures"]
@@ -21,6 +22,7 @@ pytest_plugins = ["tests.standin.fixtures", "tests.orchestra.fixtures"]
 # How long an example takes depends on what else the machine does; pytest-timeout ends what hangs.
 settings.register_profile("pushpull", deadline=None)
 settings.load_profile("pushpull")
+compile_once()
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
