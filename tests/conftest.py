@@ -24,6 +24,9 @@ settings.register_profile("pushpull", deadline=None)
 settings.load_profile("pushpull")
 compile_once()
 
+#: How long a test behind ``--soak`` may take.
+_SOAK_SECONDS = 3 * 3600
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
@@ -39,10 +42,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=lambda item: turn(item.nodeid))
-    if config.getoption("--soak"):
-        return
     for item in items:
-        if item.get_closest_marker("soak"):
+        if not item.get_closest_marker("soak"):
+            continue
+        if config.getoption("--soak"):
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(_SOAK_SECONDS))
+        else:
             item.add_marker(pytest.mark.skip(reason="takes long: run with --soak, or make soak"))
 
 
