@@ -124,7 +124,7 @@ def read_yaml(path: Path) -> Source:
         raise ContentError([Problem(path, error.line, "", error.what)]) from error
 
 
-class _NotUsableError(ValueError):
+class _NotUsableError(Exception):
     """A text is no YAML, or not the part of YAML that content is written in."""
 
     def __init__(self, line: int, what: str) -> None:
@@ -148,8 +148,6 @@ def _loaded(text: str) -> tuple[Any, Mapping[Place, int]]:
         mark = error.problem_mark or error.context_mark
         what = (error.problem or "is not YAML").strip().splitlines()[0]
         raise _NotUsableError(mark.line + 1 if mark else 1, f"is not valid YAML: {what}") from error
-    except _NotUsableError:
-        raise
     except (YAMLError, ValueError, RecursionError) as error:
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise _NotUsableError(1, f"is not valid YAML: {what}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,15 +96,11 @@ def read_askers(connection: Connection, learner_ids: Sequence[int], *, languages
 def _read_sessions(connection: Connection, learner_ids: Sequence[int], row_of: Mapping[int, int]) -> dict[int, Session]:
     """How long the learners usually stay; of several facts the one to be believed most."""
     found: dict[int, Session] = {}
-    for learner_id, value, source, confidence in connection.execute(
-        select(profile_fact.c.learner_id, profile_fact.c.value, profile_fact.c.source, profile_fact.c.confidence).where(
-            in_ids(profile_fact.c.learner_id, learner_ids), profile_fact.c.kind == FactKind.SESSION_MINUTES
-        )
-    ):
+    for learner_id, value, weight in _facts(connection, learner_ids, FactKind.SESSION_MINUTES):
         minutes = _number(value)
         if minutes is None or not 0 < minutes <= _LONGEST:
             continue
-        told = Session(minutes, _weight(confidence, source))
+        told = Session(minutes, weight)
         known = found.get(row_of[learner_id])
         if known is None or (told.weight, -told.minutes) > (known.weight, -known.minutes):
             found[row_of[learner_id]] = told
@@ -115,20 +111,21 @@ def _read_topics(
     connection: Connection, learner_ids: Sequence[int], row_of: Mapping[int, int]
 ) -> dict[int, list[tuple[str, float]]]:
     found: dict[int, list[tuple[str, float]]] = {}
-    for learner_id, value, source, confidence in connection.execute(
-        select(profile_fact.c.learner_id, profile_fact.c.value, profile_fact.c.source, profile_fact.c.confidence).where(
-            in_ids(profile_fact.c.learner_id, learner_ids), profile_fact.c.kind == FactKind.TOPIC
-        )
-    ):
-        weight = _weight(confidence, source)
+    for learner_id, value, weight in _facts(connection, learner_ids, FactKind.TOPIC):
         if weight:
-            found.setdefault(row_of[learner_id], []).append((str(value).casefold(), weight))
+            found.setdefault(row_of[learner_id], []).append((value.casefold(), weight))
     return found
 
 
-def _weight(confidence: float, source: str) -> float:
-    """How much a fact is to be believed, 0 to 1."""
-    return min(1.0, max(0.0, float(confidence))) * SOURCES.get(source, 0.8)
+def _facts(connection: Connection, learner_ids: Sequence[int], kind: FactKind) -> Iterator[tuple[int, str, float]]:
+    """The learner, the value and how much it is to be believed (0 to 1) of every fact of a kind."""
+    fact = profile_fact.c
+    for learner_id, value, source, confidence in connection.execute(
+        select(fact.learner_id, fact.value, fact.source, fact.confidence).where(
+            in_ids(fact.learner_id, learner_ids), fact.kind == kind
+        )
+    ):
+        yield learner_id, value, min(1.0, max(0.0, float(confidence))) * SOURCES.get(source, 0.8)
 
 
 def _number(text: str) -> float | None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, distinct, func, select
 from pushpull.insights.proportions import Interval, Proportion
 from pushpull.insights.small_numbers import FEWEST
 from pushpull.learners.tables import lifecycle
+from pushpull.ledger import timing
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.intensity import RUNG_WORDS, Decided, Rung, Week, decide, held, monday_of, note, rules_of
 from pushpull.ledger.tables import campaign, intensity
@@ -81,9 +82,7 @@ def pull_weeks(connection: Connection, campaign_key: str, *, as_of: datetime) ->
     zone = _zone(row.definition)
     if row.starts_at is None or as_of < row.starts_at:
         return ()
-    # The end is the first instant that is no longer part of it.
-    latest = as_of if row.ends_at is None else min(as_of, row.ends_at - timedelta(microseconds=1))
-    first, last = monday_of(row.starts_at, zone), monday_of(latest, zone)
+    first, last = monday_of(row.starts_at, zone), monday_of(timing.latest(as_of, row.ends_at), zone)
     counted = _counted(connection, campaign_id, first=first, weeks=(last - first).days // 7 + 1, zone=zone, as_of=as_of)
     rungs = dict(
         connection.execute(

@@ -44,6 +44,15 @@ def known(zone: str) -> bool:
     return True
 
 
+def latest(as_of: datetime, ends_at: datetime | None) -> datetime:
+    """What is looked at, at ``as_of``, of something that ends: its end is the first instant no longer part of it.
+
+    Args:
+        ends_at: None: it has no end.
+    """
+    return as_of if ends_at is None else min(as_of, ends_at - timedelta(microseconds=1))
+
+
 def local_day(instant: datetime, zone: str) -> date:
     """The date on the calendar at ``instant`` in ``zone``."""
     return instant.astimezone(_zone(zone)).date()

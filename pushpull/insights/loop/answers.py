@@ -27,7 +27,7 @@ ANSWER_DAYS: Final = 3.0
 ON_THEIR_WAY: Final = delivery.join(wave, wave.c.id == delivery.c.wave_id).join(
     handover, handover.c.id == delivery.c.handover_id
 )
-_SENT_AT: Final = func.coalesce(handover.c.send_at, handover.c.as_of)
+_sent_at: Final = func.coalesce(handover.c.send_at, handover.c.as_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def were_sent(campaign_id: int, *, since: datetime, until: datetime) -> ColumnEl
         wave.c.campaign_id == campaign_id,
         delivery.c.state.in_([state.value for state in ACCEPTED_STATES]),
         handover.c.diverted_to.is_(None),
-        since <= _SENT_AT,
-        until > _SENT_AT,
+        _sent_at >= since,
+        _sent_at < until,
     )
 
 
@@ -94,7 +94,7 @@ def answers_to(
 
 def _reached(connection: Connection, campaign_id: int, series: str, *, since: datetime, until: datetime) -> Subquery:
     """``reached(series, channel, learner_id, answered)``: one row per accepted message."""
-    answer_by = days_after(_SENT_AT, literal(ANSWER_DAYS))
+    answer_by = days_after(_sent_at, literal(ANSWER_DAYS))
     clicked = (
         select(delivery_event.c.learner_id)
         .where(
@@ -113,7 +113,7 @@ def _reached(connection: Connection, campaign_id: int, series: str, *, since: da
         .where(
             activity.c.learner_id == delivery.c.learner_id,
             was_there(items, since=since, until=until + timedelta(days=ANSWER_DAYS)),
-            activity.c.occurred_at > _SENT_AT,
+            activity.c.occurred_at > _sent_at,
             days_after(activity.c.occurred_at, literal(0.0)) <= answer_by,
         )
         .correlate(delivery, handover)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from pushpull.insights.uplift.people import COVARIATES, Outcome, People, Questio
 from pushpull.insights.uplift.price import Price, price_of
 from pushpull.insights.uplift.sequences import clock_of, errors_allowed
 from pushpull.learners.vocabulary import Channel
+from pushpull.ledger import timing
 from pushpull.ledger.campaigns import campaign_id_of
 from pushpull.ledger.tables import campaign
 from pushpull.ledger.terms import campaign_items
@@ -166,8 +167,7 @@ def question_of(connection: Connection, campaign_key: str, *, as_of: datetime) -
         campaign_ids=(campaign_id,),
         item_ids=campaign_items(connection, campaign_id),
         starts_at=row.starts_at or as_of,
-        # The end is the first instant that is no longer part of it.
-        until=as_of if row.ends_at is None else min(as_of, row.ends_at - timedelta(microseconds=1)),
+        until=timing.latest(as_of, row.ends_at),
         held_out=frozenset({Arm.HOLDOUT, Arm.GLOBAL_HOLDOUT}),
     )
 
